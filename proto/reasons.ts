@@ -1,0 +1,272 @@
+/**
+ * The catalogue of error reasons: what `google.rpc.ErrorInfo.reason` may say (domain `lethe.dev`).
+ * docs/errors.md lists the same; a test holds the two together. A reason never changes its code or meaning.
+ */
+
+/** gRPC's canonical codes, by name. */
+export type CanonicalCode =
+  | 'CANCELLED'
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'DATA_LOSS'
+  | 'UNAUTHENTICATED';
+
+export interface ReasonEntry {
+  readonly code: CanonicalCode;
+  /** What happened, as a rule. */
+  readonly meaning: string;
+  /** What the reader does next. */
+  readonly next: string;
+}
+
+export const reasons = {
+  // Requests
+  INVALID_FIELDS: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'One or more fields break a rule; the details name each field and rule.',
+    next: 'Correct the named fields and send the request again.',
+  },
+  MALFORMED_MESSAGE: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'The bytes are not a protobuf message of the type this method takes.',
+    next: 'Check that client and server use the same proto version.',
+  },
+  BATCH_SIZE: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'A message holds no event or more than 1,000.',
+    next: 'Send 1 to 1,000 events a message.',
+  },
+  EVENT_TOO_LARGE: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'The event would be larger than the log takes once sealed.',
+    next: 'Make the content smaller; send large attachments by reference.',
+  },
+  // Identity
+  TOKEN_MISSING: {
+    code: 'UNAUTHENTICATED',
+    meaning: 'The call carries no access token.',
+    next: 'Send metadata "authorization: Bearer <token>"; `lethe token` makes one for a local server.',
+  },
+  TOKEN_INVALID: {
+    code: 'UNAUTHENTICATED',
+    meaning: 'The access token is malformed, or its signature, issuer or audience is wrong.',
+    next: 'Get a token from the issuer this server trusts.',
+  },
+  TOKEN_EXPIRED: {
+    code: 'UNAUTHENTICATED',
+    meaning: 'The access token has expired or lives longer than an hour.',
+    next: 'Get a fresh token.',
+  },
+  ROLE_REQUIRED: {
+    code: 'PERMISSION_DENIED',
+    meaning: 'The token lacks the role that this method needs.',
+    next: 'Ask for a token with one of the roles named in the message.',
+  },
+  TENANT_REQUIRED: {
+    code: 'PERMISSION_DENIED',
+    meaning: 'The token names no tenant, and this method works on the data of one.',
+    next: 'Use a token with a tenant claim.',
+  },
+  SERVICES_ONLY: {
+    code: 'PERMISSION_DENIED',
+    meaning: 'The method is for services of the platform, known by their certificate.',
+    next: 'Use the public methods.',
+  },
+  METHOD_NOT_LISTED: {
+    code: 'UNIMPLEMENTED',
+    meaning: 'No access rule lists this method, so nobody may call it.',
+    next: 'Check the method name.',
+  },
+  // Tenants, tickets, erasures
+  TENANT_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'The tenant is not registered.',
+    next: 'Register it first: `lethe tenant register`.',
+  },
+  TENANT_EXISTS: {
+    code: 'ALREADY_EXISTS',
+    meaning: 'The tenant is registered with other settings.',
+    next: 'Change its settings instead of registering it again.',
+  },
+  TICKET_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'The tenant has no such ticket.',
+    next: 'Check the id; ids of other tenants do not exist for this caller.',
+  },
+  TICKET_ERASED: {
+    code: 'NOT_FOUND',
+    meaning: 'The ticket was erased.',
+    next: 'Nothing; this is final.',
+  },
+  EVENT_CONFLICT: {
+    code: 'ALREADY_EXISTS',
+    meaning: 'An event with this id and other content was accepted earlier.',
+    next: 'Give the event an id of its own; the stored one stays.',
+  },
+  SCOPE_ERASED: {
+    code: 'FAILED_PRECONDITION',
+    meaning:
+      'The person or ticket was erased; its data key is gone and nothing more is stored for it.',
+    next: 'Nothing; this is final.',
+  },
+  PERSON_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'No person of this tenant has this id.',
+    next: 'Check the id, or try another id of the person.',
+  },
+  PERSON_AMBIGUOUS: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'Several persons share this id.',
+    next: 'Preview with dry_run and confirm the persons by token.',
+  },
+  ERASURE_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'The tenant has no such erasure.',
+    next: 'List the erasures: `lethe erasure list`.',
+  },
+  ERASURE_NOT_COMPLETED: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'The certificate exists only once every obliged service has sent its receipt.',
+    next: 'Watch the erasure: `lethe erasure watch`.',
+  },
+  METRIC_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'The catalogue has no such metric or version.',
+    next: 'List the catalogue: `lethe metrics`.',
+  },
+  // Sealing and keys
+  TAMPERED: {
+    code: 'DATA_LOSS',
+    meaning: 'A box does not open under its header, scope and part list: something was changed.',
+    next: 'Treat it as an incident; compare the record with a backup.',
+  },
+  KEY_UNKNOWN: {
+    code: 'DATA_LOSS',
+    meaning: 'No data key has this id, and no fence says that it was erased.',
+    next: 'Treat it as an incident: the key store lost a key or belongs to another installation.',
+  },
+  KEY_COMMITMENT_MISMATCH: {
+    code: 'DATA_LOSS',
+    meaning: 'A leased data key does not match its key id.',
+    next: 'Treat it as an incident.',
+  },
+  SCOPE_NOT_ALLOWED: {
+    code: 'PERMISSION_DENIED',
+    meaning: 'The calling service may not lease keys of this kind of scope for this purpose.',
+    next: 'Nothing; this is a rule of the platform.',
+  },
+  LEASE_EXPIRED: {
+    code: 'UNAVAILABLE',
+    meaning: 'A data-key lease ran out before its use.',
+    next: 'Lease again; the caller retries by itself.',
+  },
+  LEASE_CLAIM_EXHAUSTED: {
+    code: 'UNAVAILABLE',
+    meaning: 'A data-key lease has sealed as much as it claimed.',
+    next: 'Lease again; the caller retries by itself.',
+  },
+  KEYS_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning: 'The keys service or its KMS cannot be reached, so nothing can be sealed or opened.',
+    next: 'Retry later; nothing was stored.',
+  },
+  KEYS_CATCHING_UP: {
+    code: 'UNAVAILABLE',
+    meaning: 'The keys service has not yet read privacy.v1 to its end after a start.',
+    next: 'Retry in a moment.',
+  },
+  KEYRING_DAMAGED: {
+    code: 'DATA_LOSS',
+    meaning: 'The keyring file cannot be read or its checksum is wrong.',
+    next: 'Restore the keyring file from its copy; without it no data of this folder can be read.',
+  },
+  // Log and stores
+  LOG_AHEAD_OF_TABLE: {
+    code: 'DATA_LOSS',
+    meaning:
+      "The log holds sequences that the owner's table never gave: the database lost commits.",
+    next: "Restore the database to its newest state, or see the operators' guide on repair.",
+  },
+  SEQUENCE_GAP: {
+    code: 'DATA_LOSS',
+    meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
+    next: 'Treat it as an incident; the consumer has stopped this partition.',
+  },
+  SEQUENCE_CONFLICT: {
+    code: 'ABORTED',
+    meaning: 'Another writer has appended to this partition meanwhile.',
+    next: 'Nothing; the relay opens its writer anew.',
+  },
+  CHECKPOINT_MOVED: {
+    code: 'ABORTED',
+    meaning: 'Another owner of the partition was faster.',
+    next: 'Nothing; the consumer reloads its checkpoint.',
+  },
+  TOO_MUCH_PENDING: {
+    code: 'RESOURCE_EXHAUSTED',
+    meaning: 'Too many committed events wait for the log.',
+    next: 'Retry after the delay in the details.',
+  },
+  STORE_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning: 'A store of the service cannot be reached.',
+    next: 'Retry later.',
+  },
+  NESTED_TRANSACTION: {
+    code: 'INTERNAL',
+    meaning: 'Code inside a transaction used the database outside of it.',
+    next: 'Report this as a defect.',
+  },
+  SHUTTING_DOWN: {
+    code: 'UNAVAILABLE',
+    meaning: 'The server is stopping.',
+    next: 'Retry; another instance or the restarted one will answer.',
+  },
+  INTERNAL_DEFECT: {
+    code: 'INTERNAL',
+    meaning: 'The server met a state it has no rule for.',
+    next: 'Report this with the call id in the message.',
+  },
+  // Starting
+  CONFIG_INVALID: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'The configuration breaks one or more rules; all are listed.',
+    next: 'Correct the listed settings.',
+  },
+  PORT_IN_USE: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'Another process listens on this port.',
+    next: 'Stop it or choose another port.',
+  },
+  DATA_FOLDER_IN_USE: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'Another process works on this data folder.',
+    next: 'Stop it or choose another folder.',
+  },
+  DATA_FOLDER_NEWER: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'A newer version of Lethe wrote this data folder.',
+    next: 'Run that version or a newer one.',
+  },
+  SCHEMA_NEWER: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'A newer version of the service migrated this database schema.',
+    next: 'Run that version or a newer one.',
+  },
+} as const satisfies Record<string, ReasonEntry>;
+
+export type Reason = keyof typeof reasons;
+
+/** `ErrorInfo.domain` of every error. */
+export const errorDomain = 'lethe.dev';

@@ -1,0 +1,77 @@
+import { errors as joseErrors, jwtVerify, type CryptoKey, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { z } from 'zod';
+import { roles } from '@lethe/proto/access.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Caller } from '../grpc/handler.ts';
+import { isTenantId } from '../ids/ids.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+
+export interface AccessTokenRules {
+  readonly issuer: string;
+  readonly audience: string;
+  /** The issuer's public key, or a function that finds it (a JWKS). */
+  readonly verificationKey: CryptoKey | JWTVerifyGetKey;
+  /** Signature algorithms taken; never "none", never a symmetric one. */
+  readonly algorithms: readonly string[];
+}
+
+/** A token may live at most this long, whatever its issuer says (requirement A6). */
+export const accessTokenLifetimeMaxS = 3600;
+
+const claims = z.object({
+  sub: z.string().min(1).max(256),
+  exp: z.number(),
+  iat: z.number(),
+  tenant: z.string().refine(isTenantId).optional(),
+  roles: z.array(z.enum(roles)).min(1),
+});
+
+/** Verifies an access token and answers who calls. Throws TOKEN_INVALID, TOKEN_EXPIRED. */
+export function createAccessTokenVerifier(
+  rules: AccessTokenRules,
+  clock: Clock,
+): (token: string) => Promise<Caller> {
+  return async (token) => {
+    const payload = await verifySignature(token, rules, clock);
+    const parsed = claims.safeParse(payload);
+    if (!parsed.success) {
+      const broken = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+      throw new ServiceError('TOKEN_INVALID', `These claims are missing or wrong: ${broken}.`);
+    }
+    if (parsed.data.exp - parsed.data.iat > accessTokenLifetimeMaxS) {
+      throw new ServiceError('TOKEN_EXPIRED', 'The token lives longer than an hour.');
+    }
+    const { sub: subject, tenant, roles: granted } = parsed.data;
+    return tenant === undefined
+      ? { kind: 'platform', subject, roles: granted }
+      : { kind: 'tenant', tenantId: tenant, subject, roles: granted };
+  };
+}
+
+async function verifySignature(
+  token: string,
+  rules: AccessTokenRules,
+  clock: Clock,
+): Promise<JWTPayload> {
+  const options = {
+    issuer: rules.issuer,
+    audience: rules.audience,
+    algorithms: [...rules.algorithms],
+    requiredClaims: ['sub', 'exp', 'iat', 'roles'],
+    currentDate: new Date(clock.nowMs()),
+  };
+  try {
+    const key = rules.verificationKey;
+    const verified =
+      typeof key === 'function'
+        ? await jwtVerify(token, key, options)
+        : await jwtVerify(token, key, options);
+    return verified.payload;
+  } catch (error) {
+    // The message of the library may quote claims; only its class is passed on.
+    if (error instanceof joseErrors.JWTExpired) {
+      throw new ServiceError('TOKEN_EXPIRED', undefined, { cause: error });
+    }
+    throw new ServiceError('TOKEN_INVALID', undefined, { cause: error });
+  }
+}
