@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { contract } from './contract.ts';
@@ -348,6 +348,14 @@ describe('the shape law', () => {
     tried.add('type-twice');
     assert.deepEqual(
       Object.keys(shapeRules).filter((rule) => !tried.has(rule)),
+      [],
+    );
+  });
+
+  it('is written down in the README, rule by rule', () => {
+    const readme = readFileSync(new URL('README.md', import.meta.url), 'utf8');
+    assert.deepEqual(
+      Object.keys(shapeRules).filter((rule) => !readme.includes(`\`${rule}\``)),
       [],
     );
   });
