@@ -32,7 +32,9 @@ type HandlerOf<M> = M extends { requestStream: true; responseStream: true }
       : never;
 
 /** A handler for every method of the service, of the kind the proto says. */
-export type Handlers<Definition> = { readonly [Name in keyof Definition]: HandlerOf<Definition[Name]> };
+export type Handlers<Definition> = {
+  readonly [Name in keyof Definition]: HandlerOf<Definition[Name]>;
+};
 
 /**
  * Pairs a generated service definition with its handlers. The types hold that every method has one of the right

@@ -223,7 +223,9 @@ async function authenticate(metadata: Metadata, options: GrpcServerOptions): Pro
   return await options.verifyToken(token);
 }
 
-function cancellationOf(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortSignal {
+function cancellationOf(call: {
+  on(event: 'cancelled', listener: () => void): unknown;
+}): AbortSignal {
   const controller = new AbortController();
   call.on('cancelled', () => controller.abort());
   return controller.signal;
