@@ -4,8 +4,9 @@
  * `privacy.v1` are the services that owe a receipt for every erasure.
  */
 
-/** The deployable services. */
-export type ServiceName = 'tickets' | 'predictions' | 'usage' | 'analytics' | 'privacy' | 'keys';
+import type { ServiceName } from './access.ts';
+
+export type { ServiceName } from './access.ts';
 
 /** What the manifest says of a topic. */
 export interface Topic {

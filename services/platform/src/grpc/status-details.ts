@@ -6,7 +6,7 @@ import {
   Status,
 } from '@lethe/proto/gen/google/rpc/error_details.ts';
 import { errorDomain, type CanonicalCode } from '@lethe/proto/reasons.ts';
-import { ServiceError } from '../errors/service-error.ts';
+import type { ServiceError } from '../errors/service-error.ts';
 
 /** gRPC's numbers of the canonical codes. */
 const grpcCodes: Readonly<Record<CanonicalCode, status>> = {
