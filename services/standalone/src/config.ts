@@ -1,0 +1,50 @@
+import path from 'node:path';
+import { z } from 'zod';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+
+/** What standalone runs with. Everything else has its embedded default. */
+export interface StandaloneConfig {
+  /** Absolute path of the data folder. */
+  readonly dataFolder: string;
+  /** Plaintext, so loopback alone; the services as processes of their own end TLS themselves. */
+  readonly host: '127.0.0.1' | '::1';
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly healthPort: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** How long running calls may take to finish after a stop was asked for. */
+  readonly shutdownGraceMs: number;
+}
+
+const portSchema = z.coerce.number().int().min(0).max(65_535);
+
+const environment = z.object({
+  LETHE_DATA: z.string().min(1).default('.lethe'),
+  LETHE_HOST: z.enum(['127.0.0.1', '::1']).default('127.0.0.1'),
+  LETHE_PORT: portSchema.default(7480),
+  LETHE_HEALTH_PORT: portSchema.default(7481),
+  LETHE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+  LETHE_SHUTDOWN_GRACE_MS: z.coerce.number().int().min(0).max(60_000).default(5_000),
+});
+
+/** Pure; collects every problem. Throws CONFIG_INVALID with a violation per setting. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): StandaloneConfig {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const violations = parsed.error.issues.map((issue) => ({
+      field: issue.path.join('.'),
+      description: issue.message,
+    }));
+    const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+    throw new ServiceError('CONFIG_INVALID', `Correct these settings: ${list}`, { violations });
+  }
+  const { data } = parsed;
+  return Object.freeze({
+    dataFolder: path.resolve(data.LETHE_DATA),
+    host: data.LETHE_HOST,
+    port: data.LETHE_PORT,
+    healthPort: data.LETHE_HEALTH_PORT,
+    logLevel: data.LETHE_LOG_LEVEL,
+    shutdownGraceMs: data.LETHE_SHUTDOWN_GRACE_MS,
+  });
+}
