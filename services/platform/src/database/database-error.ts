@@ -1,0 +1,63 @@
+import { ServiceError } from '../errors/service-error.ts';
+
+/**
+ * What a database says about a statement that failed, without the statement's values: drivers put parameters,
+ * details ("Key (x)=(y) already exists") and quoted input on their errors, and an error may be logged.
+ */
+export class DatabaseError extends Error {
+  override readonly name = 'DatabaseError';
+  /** PostgreSQL's five-character code, such as 23505 for a broken unique constraint. */
+  readonly sqlState: string;
+  readonly constraint: string | undefined;
+  readonly table: string | undefined;
+
+  constructor(sqlState: string, message: string, constraint?: string, table?: string) {
+    super(message);
+    this.sqlState = sqlState;
+    this.constraint = constraint;
+    this.table = table;
+  }
+}
+
+/** SQLSTATE of a broken unique constraint. */
+export const uniqueViolation = '23505';
+
+/**
+ * Classes of SQLSTATE after which the same transaction may succeed: connection, rollback by the server
+ * (serialization, deadlock), resources, operator intervention, system error.
+ * https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
+const retryableClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58']);
+
+/** Codes whose message quotes input. */
+const quotingClasses: ReadonlySet<string> = new Set(['22', '23']);
+
+function textOf(source: object, field: string): string | undefined {
+  const value: unknown = Reflect.get(source, field);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/**
+ * Turns a driver's error into one without values: STORE_UNAVAILABLE when a retry may succeed, otherwise a
+ * DatabaseError. Anything that is not a server's answer comes back as it was.
+ */
+export function sanitizeDatabaseError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const sqlState = textOf(error, 'code');
+  if (sqlState === undefined || !/^[0-9A-Z]{5}$/.test(sqlState)) return error;
+  const stateClass = sqlState.slice(0, 2);
+  const constraint = textOf(error, 'constraint');
+  const table = textOf(error, 'table');
+  const where = [table, constraint].filter((name) => name !== undefined).join('.');
+  const said = quotingClasses.has(stateClass) ? 'a value was refused' : error.message;
+  const clean = new DatabaseError(
+    sqlState,
+    `${said} (SQLSTATE ${sqlState}${where === '' ? '' : `, ${where}`})`,
+    constraint,
+    table,
+  );
+  if (!retryableClasses.has(stateClass)) return clean;
+  return new ServiceError('STORE_UNAVAILABLE', `the database refused for now: ${clean.message}`, {
+    cause: clean,
+  });
+}
