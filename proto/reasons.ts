@@ -151,6 +151,11 @@ export const reasons = {
     meaning: 'A box does not open under its header, scope and part list: something was changed.',
     next: 'Treat it as an incident; compare the record with a backup.',
   },
+  EVENT_TYPE_UNKNOWN: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'A record holds an event type or a part that this version does not know.',
+    next: 'Upgrade this service: a newer version wrote the record.',
+  },
   KEY_UNKNOWN: {
     code: 'DATA_LOSS',
     meaning: 'No data key has this id, and no fence says that it was erased.',
