@@ -171,7 +171,7 @@ const forbidden: Readonly<Record<string, { files: Files; from: string; to: strin
   },
   'embedded-engines-only-in-standalone': {
     files: {
-      'services/tickets/src/store.ts': `import type { PGlite } from '@electric-sql/pglite';`,
+      'services/tickets/src/store.ts': `import { PGlite } from '@electric-sql/pglite';`,
     },
     from: 'services/tickets/src/store.ts',
     to: '@electric-sql/pglite',
@@ -213,6 +213,7 @@ describe('the architecture rules', () => {
     const found = violations({
       'proto/gen/lethe/tickets/v1/events.ts': 'export const Status = { OPEN: 1 } as const;',
       'services/platform/src/ids/ids.ts': `import '@lethe/proto/gen/lethe/tickets/v1/events.ts';`,
+      'services/platform/src/database/pglite.ts': `import type { P } from '@electric-sql/pglite';`,
       'services/platform/src/testing/database.ts': `import '@electric-sql/pglite';`,
       'services/tickets/src/main.ts': `import './app.ts';`,
       'services/tickets/src/app.ts': `import './rpc/a.ts'; import './consumer.ts'; import './store.ts';`,
