@@ -145,6 +145,11 @@ export const reasons = {
     meaning: 'The catalogue has no such metric or version.',
     next: 'List the catalogue: `lethe metrics`.',
   },
+  ANSWER_TOO_LARGE: {
+    code: 'INVALID_ARGUMENT',
+    meaning: 'The answer would have more rows than one answer may have.',
+    next: 'Narrow the range, coarsen the grain or group by fewer dimensions.',
+  },
   // Sealing and keys
   TAMPERED: {
     code: 'DATA_LOSS',
@@ -195,6 +200,22 @@ export const reasons = {
     code: 'DATA_LOSS',
     meaning: 'The keyring file cannot be read or its checksum is wrong.',
     next: 'Restore the keyring file from its copy; without it no data of this folder can be read.',
+  },
+  KMS_KEY_MISSING: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'The KMS holds no key for this tenant: none was made, or it was destroyed.',
+    next: 'Check that the KMS or keyring belongs to this installation; a destroyed key cannot come back.',
+  },
+  KMS_UNWRAP_FAILED: {
+    code: 'DATA_LOSS',
+    meaning:
+      'The KMS cannot unwrap these bytes: their key version is gone, or tenant or bytes are other ones.',
+    next: 'Treat it as an incident; a key store restored from a copy past the rotation horizon stays closed.',
+  },
+  HOLDER_UNREGISTERED: {
+    code: 'UNAVAILABLE',
+    meaning: 'The holder is not registered for revocations, so it gets no lease.',
+    next: 'Watch revocations first; the caller registers and retries by itself.',
   },
   // Log and stores
   LOG_AHEAD_OF_TABLE: {

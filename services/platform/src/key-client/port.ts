@@ -6,6 +6,10 @@ import type { EventId, Scope, TenantId, Token } from '../ids/ids.ts';
 export type LeaseRefusal = {
   readonly granted: false;
   readonly status: 'erased' | 'unknown_ticket' | 'unknown_key' | 'owner_fenced';
+  /** With the canonical token, as in a lease. */
+  readonly scope: Scope;
+  /** Of an erased scope the highest fenced incarnation, which a part stored as erased names; 0 otherwise. */
+  readonly incarnation: number;
 };
 
 /** A data key that this process may use until its lease runs out or is revoked. */
@@ -41,6 +45,10 @@ export interface SealRequest {
   readonly aliases?: readonly Token[];
   /** Of a ticket that TicketOpened may create: its owner. */
   readonly createFor?: { readonly token: Token; readonly incarnation: number };
+  /** How many messages the caller is about to seal; 1 when absent. The claim covers at least these. */
+  readonly messages?: number;
+  /** How many plaintext bytes they have in all; 1 MiB when absent. The claim covers at least these. */
+  readonly plaintextBytes?: number;
 }
 
 /** What a box says about its key. */
@@ -71,7 +79,10 @@ export type ContributorMaker = (person: Token) => Buffer;
  * Throws KEYS_UNAVAILABLE, TENANT_UNKNOWN, SCOPE_NOT_ALLOWED.
  */
 export interface KeyClient {
-  /** An answer per request, in order; each lease granted here has a claim for at least `messagesMin` more messages. */
+  /**
+   * An answer per request, in order; each lease granted here has a claim for at least the messages and bytes its
+   * request names. Leases are counted against by everyone who got them, so take() may throw all the same: lease again.
+   */
   leaseForSeal(
     tenantId: TenantId,
     requests: readonly SealRequest[],

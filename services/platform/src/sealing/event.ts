@@ -49,7 +49,10 @@ export interface EventToSeal {
 }
 
 /** Answers for one part of a record. `skip`: this reader does not want it, or may not lease its kind. */
-export type LeaseOfPart = (part: SealedPart) => HeldLease | LeaseRefusal | 'skip';
+export type LeaseOfPart = (part: SealedPart) => HeldLease | Refused | 'skip';
+
+/** What opening needs to know of a refusal. */
+type Refused = Pick<LeaseRefusal, 'granted' | 'status'>;
 
 export interface OpenedEvent {
   /** The event message without its erased and skipped parts. */
@@ -67,7 +70,7 @@ export interface PartOpenRequest extends OpenRequest {
 
 const nothing = Buffer.alloc(0);
 const noKeyId = Buffer.alloc(16);
-const erasedRefusal: LeaseRefusal = { granted: false, status: 'erased' };
+const erasedRefusal: Refused = { granted: false, status: 'erased' };
 
 const shapesByUnionField: ReadonlyMap<string, EventShape> = new Map(
   Object.values(eventShapes).map((shape) => [`${shape.family}/${shape.unionField}`, shape]),
@@ -218,7 +221,7 @@ function fieldNumberOf(shape: EventShape | undefined, partName: string): number 
 function openPart(
   record: LogRecord,
   part: SealedPart,
-  lease: HeldLease | LeaseRefusal,
+  lease: HeldLease | Refused,
   associatedDataOf: (part: SealedPart) => Buffer,
 ): Buffer | 'erased' {
   if (lease.granted) return openUnder(lease, associatedDataOf(part), part.box);
