@@ -9,7 +9,10 @@ const descriptorsFile = new URL(import.meta.resolve('@lethe/proto/gen/descriptor
  * Lets grpcurl and the like list the public services without proto files. In standalone only: what a deployed
  * service offers is known from the repository.
  */
-export async function addReflection(server: Server, serviceNames: readonly string[]): Promise<void> {
+export async function addReflection(
+  server: Server,
+  serviceNames: readonly string[],
+): Promise<void> {
   const definition = loadFileDescriptorSetFromBuffer(await readFile(descriptorsFile));
   new ReflectionService(definition, { services: [...serviceNames] }).addToServer(server);
 }
