@@ -48,11 +48,11 @@ export interface EventToSeal {
   readonly randomBytes: RandomBytes;
 }
 
+/** What opening needs to know of a refusal. */
+export type Refused = Pick<LeaseRefusal, 'granted' | 'status'>;
+
 /** Answers for one part of a record. `skip`: this reader does not want it, or may not lease its kind. */
 export type LeaseOfPart = (part: SealedPart) => HeldLease | Refused | 'skip';
-
-/** What opening needs to know of a refusal. */
-type Refused = Pick<LeaseRefusal, 'granted' | 'status'>;
 
 export interface OpenedEvent {
   /** The event message without its erased and skipped parts. */
