@@ -46,7 +46,7 @@ export interface SealingSample {
   readonly leases: ReadonlyMap<string, SealLease | ErasedPart>;
   readonly contributors: Contributors;
   /** Sealed anew at each call, with the same nonces. */
-  sealed(): LogRecord;
+  readonly sealed: () => LogRecord;
 }
 
 const tenantId = 'acme' as TenantId;
