@@ -1,0 +1,147 @@
+import { Readable } from 'node:stream';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { z } from 'zod';
+import { families } from '../domain/families.ts';
+import type { LedgerInsert } from '../domain/ledger-rows.ts';
+import type { MetricQuery } from '../domain/metric-query.ts';
+import type { Metric } from '../domain/metrics.ts';
+import { createGate } from './gate.ts';
+import { type LedgerStatement, metricSql, totalSql } from './query-sql.ts';
+import { ledgerDdl } from './table-ddl.ts';
+
+/** One row of an answer. */
+export interface LedgerRow {
+  /** Milliseconds since 1970 of the bucket's start; 0 for a total. */
+  readonly bucketMs: number;
+  /** In the order of the query's `groupBy`. */
+  readonly codes: readonly number[];
+  readonly exact: bigint;
+  readonly accepted: bigint;
+  readonly late: bigint;
+  /** Sum of the metric's `sumMeasure`; 0 without one. */
+  readonly sum: bigint;
+}
+
+/** The exact cells in ClickHouse. */
+export interface Ledger {
+  /** Creates what is missing. */
+  createTables(): Promise<void>;
+  /** Inserts rows; repeating it changes nothing. Returns once they are on disk. */
+  insert(rows: LedgerInsert): Promise<void>;
+  /** Throws ANSWER_TOO_LARGE when the answer has more than `rowsMax` rows. */
+  query(tenantId: TenantId, query: MetricQuery, rowsMax: number): Promise<readonly LedgerRow[]>;
+  /** A metric over all tenants and all time. */
+  total(metric: Metric): Promise<LedgerRow>;
+}
+
+export interface LedgerOptions {
+  readonly client: ClickHouseClient;
+  /** A name of ours, such as "ledger". */
+  readonly database: string;
+  /** How many statements run at a time: 1 for chdb, whose session runs one and blocks a thread for each that waits. */
+  readonly statementsMax: number;
+}
+
+/** Over chdb in standalone and a ClickHouse server elsewhere: the same client speaks to both. */
+export function createLedger({ client, database, statementsMax }: LedgerOptions): Ledger {
+  const gate = createGate(statementsMax);
+  const rowsOf = async (statement: LedgerStatement) =>
+    gate(async () => {
+      const result = await client.query({
+        query: statement.text,
+        query_params: { ...statement.parameters },
+        format: 'JSONEachRow',
+      });
+      return result.json<unknown>();
+    }).catch(refused);
+  return {
+    createTables: async () => {
+      for (const statement of ledgerDdl(database)) {
+        await gate(async () => client.command({ query: statement })).catch(refused);
+      }
+    },
+    insert: async ({ family, body }) => {
+      await gate(async () =>
+        client.insert({
+          table: `${database}.${tableOf(family)}`,
+          values: Readable.from([body], { objectMode: false }),
+          format: 'TabSeparatedWithNames',
+          // Asynchronous inserts would be acknowledged from memory.
+          clickhouse_settings: { async_insert: 0 },
+        }),
+      ).catch(refused);
+    },
+    query: async (tenantId, query, rowsMax) => {
+      const rows = await rowsOf(metricSql(database, tenantId, query, rowsMax));
+      if (rows.length > rowsMax) {
+        throw new ServiceError(
+          'ANSWER_TOO_LARGE',
+          `The answer has more than ${rowsMax} rows. Narrow the range, coarsen the grain or group by fewer dimensions.`,
+        );
+      }
+      return rows.map((row) => parseRow(row, query));
+    },
+    total: async (metric) => {
+      const [row] = await rowsOf(totalSql(database, metric));
+      return parseRow(row, { groupBy: [] });
+    },
+  };
+}
+
+// The name comes from a manifest; only a family's own table is ever written to.
+function tableOf(family: string): string {
+  const known = families.find(({ name }) => name === family);
+  if (known === undefined) {
+    throw new ServiceError('INTERNAL_DEFECT', `a manifest names the unknown family ${family}`);
+  }
+  return known.name;
+}
+
+const measuresSchema = z.object({
+  bucket: z.number(),
+  exact: z.string(),
+  accepted: z.string(),
+  late: z.string(),
+  total: z.string(),
+});
+const codesSchema = z.record(z.string(), z.unknown());
+
+function parseRow(row: unknown, { groupBy }: Pick<MetricQuery, 'groupBy'>): LedgerRow {
+  const measures = measuresSchema.parse(row);
+  const byName = codesSchema.parse(row);
+  return {
+    bucketMs: measures.bucket * 1000,
+    codes: groupBy.map((name) => z.number().parse(byName[name])),
+    exact: BigInt(measures.exact),
+    accepted: BigInt(measures.accepted),
+    late: BigInt(measures.late),
+    sum: BigInt(measures.total),
+  };
+}
+
+/** ClickHouse's names of failures after which the same statement may succeed. */
+const transientTypes: ReadonlySet<string> = new Set([
+  'MEMORY_LIMIT_EXCEEDED',
+  'NETWORK_ERROR',
+  'NOT_ENOUGH_SPACE',
+  'SOCKET_TIMEOUT',
+  'TABLE_IS_READ_ONLY',
+  'TIMEOUT_EXCEEDED',
+  'TOO_MANY_PARTS',
+  'TOO_MANY_SIMULTANEOUS_QUERIES',
+]);
+
+// ClickHouse's errors carry the name of their kind, which is passed on; their text may quote values, and is not.
+function refused(error: unknown): never {
+  if (error instanceof ServiceError) throw error;
+  const type: unknown = error instanceof Error ? Reflect.get(error, 'type') : undefined;
+  if (typeof type === 'string' && !transientTypes.has(type)) {
+    const message = `The aggregate store refused a statement: ${type}.`;
+    throw new ServiceError('INTERNAL_DEFECT', message, { cause: error });
+  }
+  const said = typeof type === 'string' ? type : 'no answer';
+  const message = `The aggregate store failed: ${said}.`;
+  throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
+}
