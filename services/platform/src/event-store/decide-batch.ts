@@ -47,7 +47,8 @@ function answerItem<Command, State>(
 ): AppendAnswer {
   const lease = streamLeaseOf(work.batch, item);
   if (!lease.granted) {
-    return { outcome: lease.status === 'unknown_ticket' ? 'unknown_ticket' : 'erased' };
+    const isUnknown = lease.status === 'unknown_ticket' && !isOwnerErased(work, item);
+    return { outcome: isUnknown ? 'unknown_ticket' : 'erased' };
   }
   if (isErased(work, item, lease)) return { outcome: 'erased' };
   const digest = contentDigest(
@@ -66,7 +67,7 @@ function answerItem<Command, State>(
 
 /** The fences: a ticket's refuses everything for ever, a person's what belongs to the erased incarnation. */
 function isErased<Command, State>(
-  { batch, loaded }: Work<Command, State>,
+  { batch, loaded }: Pick<Work<Command, State>, 'batch' | 'loaded'>,
   item: AppendItem<Command>,
   lease: SealLease,
 ): boolean {
@@ -75,7 +76,15 @@ function isErased<Command, State>(
     return cutOffMs !== undefined && item.occurredAtMs < cutOffMs;
   }
   const fence = loaded.fences.get(scopeText(lease.scope));
-  if (fence !== undefined && lease.incarnation <= fence.incarnation) return true;
+  const isFenced = fence !== undefined && lease.incarnation <= fence.incarnation;
+  return isFenced || isOwnerErased({ batch, loaded }, item);
+}
+
+/** Whether the item opens a ticket of an erased incarnation of its owner. */
+function isOwnerErased<Command, State>(
+  { batch, loaded }: Pick<Work<Command, State>, 'batch' | 'loaded'>,
+  item: AppendItem<Command>,
+): boolean {
   if (item.ownerPart === undefined) return false;
   const owner = ownerLease(item, batch.leases.persons);
   // Refused: the owner was erased, and the tenant lets no erased person come back.

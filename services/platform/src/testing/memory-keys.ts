@@ -147,11 +147,7 @@ function newKey(
   return key;
 }
 
-function refusal(
-  status: LeaseRefusal['status'],
-  scope: Scope,
-  incarnation = 0,
-): LeaseRefusal {
+function refusal(status: LeaseRefusal['status'], scope: Scope, incarnation = 0): LeaseRefusal {
   return { granted: false, status, scope, incarnation };
 }
 
