@@ -45,8 +45,8 @@ export interface PartitionWriter {
   readonly lastSequence: bigint;
   /**
    * Appends all or nothing, in order. The records among `writes` get `firstSequence`, `firstSequence + 1`, …;
-   * each sequence is stored at most once (SEQUENCE_CONFLICT otherwise). After any error the writer is unusable: the
-   * outcome is unknown, and the caller opens a new one and looks at its `lastSequence`.
+   * each sequence is stored at most once (SEQUENCE_CONFLICT otherwise). After any error the writer is unusable and
+   * throws SEQUENCE_CONFLICT: the outcome is unknown, and the caller opens a new one and looks at its `lastSequence`.
    */
   append(firstSequence: bigint, writes: readonly LogWrite[]): Promise<void>;
   close(): Promise<void>;
@@ -57,22 +57,29 @@ export interface LogBatch extends TopicPartition {
   readonly entries: readonly LogEntry[];
 }
 
+export interface PollOptions {
+  readonly recordsMax: number;
+  readonly waitMs: number;
+  readonly signal?: AbortSignal;
+}
+
 /** Pulls from the partitions assigned to this group member. */
 export interface LogReader {
   /**
    * Resolves with what is there, at most `recordsMax` entries in all, or with an empty list after `waitMs`. What was
    * handed out is not handed out again unless `seek` goes back.
    */
-  poll(options: {
-    readonly recordsMax: number;
-    readonly waitMs: number;
-    readonly signal?: AbortSignal;
-  }): Promise<readonly LogBatch[]>;
+  poll(options: PollOptions): Promise<readonly LogBatch[]>;
   /** The next poll reads this partition from `offset` on. */
   seek(partition: TopicPartition, offset: bigint): void;
   /** No entries of this partition are handed out until `resume`. */
   pause(partition: TopicPartition): void;
   resume(partition: TopicPartition): void;
+  /**
+   * The offset the next poll reads from: every entry below it was handed out, or never will be (erased, or a marker of
+   * the log's own). Reaches `endOffsets`, which the last entry's offset plus one need not.
+   */
+  position(partition: TopicPartition): bigint;
   close(): Promise<void>;
 }
 
