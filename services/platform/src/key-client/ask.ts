@@ -30,36 +30,42 @@ interface AskParts {
   readonly isRegistered: () => boolean;
 }
 
-/** Answers from the cache, joins questions under way, and asks keys for the rest in one call. */
-export function createAsk({ cache, calls, clock, isRegistered }: AskParts) {
-  /** Questions under way, so that many who need one key make one call. */
+/** The questions that wait for keys, so that many who need one key make one call. */
+function createQuestions({ cache, calls, clock, isRegistered }: AskParts) {
   const underway = new Map<string, Promise<ScopeAnswer | undefined>>();
-
-  /** Puts the questions that nobody has asked yet into one call; their answers are then under way. */
-  const askKeys = (tenantId: TenantId, purpose: LeasePurpose, wanted: readonly Wanted[]): void => {
-    const byQuestion = new Map(wanted.map((one) => [one.question, one]));
-    const fresh = [...byQuestion.values()].filter(({ question }) => !underway.has(question));
-    if (fresh.length === 0) return;
-    if (!isRegistered()) throw new ServiceError('KEYS_UNAVAILABLE');
-    const scopes = fresh.map((one) => {
-      const held = cache.get(one.name);
-      return one.encode(held?.isUsable === true ? held : undefined);
-    });
-    const answers = calls.lease(tenantId, purpose, scopes, (answer, index) => {
-      const one = fresh[index];
-      if (one === undefined) throw new ServiceError('INTERNAL_DEFECT');
-      const lease = leaseOf(answer, cache.get(one.name), clock);
-      one.granted?.(lease);
-      cache.put(one.name, lease);
-    });
-    fresh.forEach((one, index) => {
-      const done = () => underway.delete(one.question);
-      const answer = answers.then((all) => all[index]);
-      answer.then(done, done);
-      underway.set(one.question, answer);
-    });
+  return {
+    answerTo: (question: string) => underway.get(question),
+    /** Puts the questions that nobody has asked yet into one call; their answers are then under way. */
+    ask: (tenantId: TenantId, purpose: LeasePurpose, wanted: readonly Wanted[]): void => {
+      const byQuestion = new Map(wanted.map((one) => [one.question, one]));
+      const fresh = [...byQuestion.values()].filter(({ question }) => !underway.has(question));
+      if (fresh.length === 0) return;
+      if (!isRegistered()) throw new ServiceError('KEYS_UNAVAILABLE');
+      const scopes = fresh.map((one) => {
+        const held = cache.get(one.name);
+        return one.encode(held?.isUsable === true ? held : undefined);
+      });
+      const answers = calls.lease(tenantId, purpose, scopes, (answer, index) => {
+        const one = fresh[index];
+        if (one === undefined) throw new ServiceError('INTERNAL_DEFECT');
+        const lease = leaseOf(answer, cache.get(one.name), clock);
+        one.granted?.(lease);
+        cache.put(one.name, lease);
+      });
+      fresh.forEach((one, index) => {
+        const done = () => underway.delete(one.question);
+        const answer = answers.then((all) => all[index]);
+        answer.then(done, done);
+        underway.set(one.question, answer);
+      });
+    },
   };
+}
 
+/** Answers from the cache, joins questions under way, and asks keys for the rest in one call. */
+export function createAsk(parts: AskParts) {
+  const { cache } = parts;
+  const questions = createQuestions(parts);
   return async (
     tenantId: TenantId,
     purpose: LeasePurpose,
@@ -76,9 +82,9 @@ export function createAsk({ cache, calls, clock, isRegistered }: AskParts) {
       });
       if (open.length === 0) break;
       try {
-        const questions = open.map(({ one }) => one);
-        askKeys(tenantId, purpose, questions);
-        const waiting = questions.map(async ({ question }) => await underway.get(question));
+        const wantedNow = open.map(({ one }) => one);
+        questions.ask(tenantId, purpose, wantedNow);
+        const waiting = wantedNow.map(async (one) => await questions.answerTo(one.question));
         for (const [nth, result] of (await Promise.all(waiting)).entries()) {
           const index = open[nth]?.index;
           if (index !== undefined && result?.kind === 'refused') answers.set(index, result.refusal);

@@ -1,0 +1,32 @@
+import type { Clock } from '../lifecycle/clock.ts';
+
+/** A clock that moves when told; both of its hands can be moved apart. */
+export interface HandClock extends Clock {
+  advance(durationMs: number): void;
+  /** The wall clock alone jumps, forward or back; the monotonic one goes on. */
+  jumpWall(durationMs: number): void;
+  /** The monotonic clock alone advances, as when the wall clock was set back meanwhile. */
+  advanceMonotonic(durationMs: number): void;
+}
+
+export function createHandClock(startMs = Date.UTC(2026, 4, 4)): HandClock {
+  let wallMs = startMs;
+  let monotonicMs = 1_000;
+  return {
+    nowMs: () => wallMs,
+    monotonicMs: () => monotonicMs,
+    sleep: async () => {
+      // Time passes only by hand; whoever sleeps goes on at once.
+    },
+    advance: (durationMs) => {
+      wallMs += durationMs;
+      monotonicMs += durationMs;
+    },
+    jumpWall: (durationMs) => {
+      wallMs += durationMs;
+    },
+    advanceMonotonic: (durationMs) => {
+      monotonicMs += durationMs;
+    },
+  };
+}
