@@ -1,0 +1,196 @@
+import type { Kysely, Transaction } from 'kysely';
+import { ProjectionServiceService } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Peer } from '../grpc/handler.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { createLoop, type Loop } from '../lifecycle/loop.ts';
+import type { Logger } from '../log/logger.ts';
+import { enqueue } from '../outbox/enqueue.ts';
+import { recordErased } from '../outbox/erased-ranges.ts';
+import type { OutboxRow } from '../outbox/port.ts';
+import { storeReceipt } from '../receipts/receipts.ts';
+import {
+  addToJob,
+  advance,
+  deleteStreams,
+  detachRecords,
+  type ErasedRecord,
+  type ErasureJob,
+  finishJob,
+  hasPendingRecords,
+  lockJob,
+  markLedgerIncomplete,
+  nextRecords,
+  nextStreams,
+  openJobs,
+  readHeadsOf,
+  storeHeads,
+  takePersonBoxes,
+} from './erasure-store.ts';
+import type { EventFamily } from './family.ts';
+import type { EventStoreSchema } from './tables.ts';
+
+export interface ErasureJobPorts {
+  readonly family: Pick<EventFamily<never, never>, 'service' | 'topic' | 'streamKind'>;
+  readonly db: Kysely<EventStoreSchema>;
+  /** Analytics. */
+  readonly analytics: Peer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Wake the relay. */
+  readonly onEnqueued: () => void;
+  /** Wake the receipt sender. */
+  readonly onReceipt: () => void;
+}
+
+/** A page removes at most this many records, in one transaction. */
+const recordsPerPageMax = 500;
+const streamsPerPageMax = 200;
+const jobsPerRoundMax = 20;
+const pollMs = 500;
+const progressTimeoutMs = 5_000;
+/** After this long a job goes on without analytics, and its receipt says so. */
+const ledgerWaitMaxMs = 60 * 60 * 1000;
+
+type StepOutcome = 'moved' | 'waiting';
+
+/**
+ * The loop that removes what erasures left (design.md, 6.3). Each step is one transaction that also notes how far the
+ * job has come: a process that dies goes on from the last page. While it waits, the erased records are already
+ * unreadable; they stay so that totals keep them.
+ */
+export function createErasureJobs(ports: ErasureJobPorts): Loop {
+  return createLoop({
+    name: 'erasure-jobs',
+    clock: ports.clock,
+    pollMs,
+    run: () => runErasureRound(ports),
+    onError: (error, delayMs) => {
+      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
+      ports.logger.error({ component: 'erasure-jobs', reason, delayMs }, 'an erasure job failed');
+    },
+  });
+}
+
+/** One step of every open job; answers whether any of them came further. */
+export async function runErasureRound(ports: ErasureJobPorts): Promise<'again' | 'idle'> {
+  const jobs = await openJobs(ports.db, jobsPerRoundMax);
+  let moved = false;
+  for (const job of jobs) moved = (await stepOf(job, ports)) === 'moved' || moved;
+  return moved ? 'again' : 'idle';
+}
+
+async function stepOf(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
+  switch (job.phase) {
+    case 'relay':
+      return waitForRelay(job, ports);
+    case 'ledger':
+      return waitForLedger(job, ports);
+    case 'remove':
+      return removePage(job, ports);
+    case 'done':
+      return 'waiting';
+  }
+}
+
+// 1. The relay publishes what was pending like anything else: unreadable, and counted.
+async function waitForRelay(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
+  const { streamKind } = ports.family;
+  return ports.db.transaction().execute(async (tx) => {
+    if (await hasPendingRecords(tx, job, streamKind)) return 'waiting';
+    await storeHeads(tx, job, streamKind);
+    return (await advance(tx, job, 'ledger')) ? 'moved' : 'waiting';
+  });
+}
+
+// 2. Analytics folds up to the highest erased sequence; only then may the records go.
+async function waitForLedger(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
+  const isFolded = await isLedgerComplete(job, ports);
+  const waitedMs = ports.clock.nowMs() - job.createdAtMs;
+  if (!isFolded && waitedMs < ledgerWaitMaxMs) return 'waiting';
+  return ports.db.transaction().execute(async (tx) => {
+    if (!isFolded) await markLedgerIncomplete(tx, job);
+    return (await advance(tx, job, 'remove')) ? 'moved' : 'waiting';
+  });
+}
+
+async function isLedgerComplete(job: ErasureJob, ports: ErasureJobPorts): Promise<boolean> {
+  const heads = await readHeadsOf(ports.db, job);
+  if (heads.length === 0) return true;
+  const { topic } = ports.family;
+  try {
+    const options = { timeoutMs: progressTimeoutMs };
+    const { partitions } = await ports.analytics.unary(
+      ProjectionServiceService.progress,
+      { topic },
+      options,
+    );
+    const committed = new Map(partitions.map((one) => [one.partition, one.sequence]));
+    return heads.every(({ partition, sequence }) => (committed.get(partition) ?? 0n) >= sequence);
+  } catch (error) {
+    // Not reachable is not complete; the job asks again, and after an hour goes on and says so.
+    const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
+    ports.logger.warn({ component: 'erasure-jobs', erasure: job.erasureId, reason }, 'no progress');
+    return false;
+  }
+}
+
+// 3. Page by page: rows go, sequences are listed as erased, tombstone records follow, all or nothing.
+async function removePage(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
+  const { db, family } = ports;
+  const outcome = await db.transaction().execute(async (tx) => {
+    if (!(await lockJob(tx, job))) return 'waiting';
+    const streams = await nextStreams(tx, job, family.streamKind, streamsPerPageMax);
+    if (streams.length === 0) return finish(tx, job, ports);
+    const records = await nextRecords(tx, job.tenantId, streams, recordsPerPageMax);
+    if (records.length > 0) await removeRecords(tx, job, ports, records);
+    else {
+      const rows = await deleteStreams(tx, job, family.streamKind, streams);
+      await addToJob(tx, job, { rows });
+    }
+    return 'removed';
+  });
+  if (outcome === 'waiting') return 'waiting';
+  ports.onEnqueued();
+  if (outcome === 'finished') ports.onReceipt();
+  return 'moved';
+}
+
+async function removeRecords(
+  tx: Transaction<EventStoreSchema>,
+  job: ErasureJob,
+  { family }: ErasureJobPorts,
+  records: readonly ErasedRecord[],
+): Promise<void> {
+  const recordIds = records.map((record) => record.recordId);
+  const rows = await detachRecords(tx, job.tenantId, recordIds);
+  for (const partition of new Set(records.map((record) => record.partition))) {
+    const sequences = records.flatMap((record) =>
+      record.partition === partition && record.sequence !== null ? [record.sequence] : [],
+    );
+    await recordErased(tx, family.topic, partition, sequences);
+  }
+  const tombstones = records.map(({ partition, recordId }): OutboxRow => {
+    return { partition, kind: 'tombstone', eventId: recordId };
+  });
+  await enqueue(tx, family.topic, tombstones);
+  await addToJob(tx, job, { records: records.length, rows });
+}
+
+// 4. A tick for every partition that got tombstones, so that an idle one rolls its segment and can be compacted.
+async function finish(
+  tx: Transaction<EventStoreSchema>,
+  job: ErasureJob,
+  { family, clock, logger }: ErasureJobPorts,
+): Promise<'finished'> {
+  const heads = await readHeadsOf(tx, job);
+  const ticks = heads.map(({ partition }): OutboxRow => ({ partition, kind: 'tick' }));
+  await enqueue(tx, family.topic, ticks);
+  const boxes = await takePersonBoxes(tx, job);
+  const totals = await finishJob(tx, job, boxes);
+  const receipt = { service: family.service, ...totals, finishedAt: new Date(clock.nowMs()) };
+  await storeReceipt(tx, job.tenantId, { erasureId: job.erasureId, receipt });
+  const { records, rows } = totals;
+  logger.info({ tenant: job.tenantId, erasure: job.erasureId, records, rows }, 'erasure finished');
+  return 'finished';
+}
