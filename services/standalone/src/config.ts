@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
 
 /** What standalone runs with. Everything else has its embedded default. */
 export interface StandaloneConfig {
@@ -29,16 +29,7 @@ const environment = z.object({
 
 /** Pure; collects every problem. Throws CONFIG_INVALID with a violation per setting. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): StandaloneConfig {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const violations = parsed.error.issues.map((issue) => ({
-      field: issue.path.join('.'),
-      description: issue.message,
-    }));
-    const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-    throw new ServiceError('CONFIG_INVALID', `Correct these settings: ${list}`, { violations });
-  }
-  const { data } = parsed;
+  const data = parseEnvironment('standalone', environment, env);
   return Object.freeze({
     dataFolder: path.resolve(data.LETHE_DATA),
     host: data.LETHE_HOST,
