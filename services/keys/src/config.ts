@@ -1,0 +1,39 @@
+import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+import { z } from 'zod';
+import { leaseTtlMaxMs } from './domain/generations.ts';
+
+/** How `keys` is to behave; everything that it talks to comes as a port. */
+export interface KeysConfig {
+  /** How long a lease lives, milliseconds; at most 60,000. */
+  readonly leaseTtlMs: number;
+  /** How long after its end a calendar month still gets contributors, milliseconds. */
+  readonly monthGraceMs: number;
+  /**
+   * Whether every holder lives in this very process, as in standalone: then none of a former process can hold a lease,
+   * and an erasure right after a start need not wait for one.
+   */
+  readonly holdersEndWithProcess: boolean;
+}
+
+const hourMs = 3_600_000;
+
+const environment = z.object({
+  LETHE_KEYS_LEASE_TTL_MS: z.coerce.number().int().min(1_000).max(leaseTtlMaxMs).default(30_000),
+  LETHE_KEYS_MONTH_GRACE_MS: z.coerce
+    .number()
+    .int()
+    .min(hourMs)
+    .max(28 * 24 * hourMs)
+    .default(72 * hourMs),
+  LETHE_KEYS_HOLDERS_END_WITH_PROCESS: z.stringbool().default(false),
+});
+
+/** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): KeysConfig {
+  const settings = parseEnvironment('keys', environment, env);
+  return Object.freeze({
+    leaseTtlMs: settings.LETHE_KEYS_LEASE_TTL_MS,
+    monthGraceMs: settings.LETHE_KEYS_MONTH_GRACE_MS,
+    holdersEndWithProcess: settings.LETHE_KEYS_HOLDERS_END_WITH_PROCESS,
+  });
+}

@@ -1,0 +1,129 @@
+import type { Kysely } from 'kysely';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
+import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
+import type { Kms } from '../kms/port.ts';
+import type { KeysSchema } from '../store/schema.ts';
+import { findTenant, insertTenant, StaleKeyring } from '../store/tenants.ts';
+import { createTenantKeyring, type TenantKeyring } from './tenant-keyring.ts';
+
+export interface TenantKeyrings {
+  /** From memory or, once, through the KMS. Throws TENANT_UNKNOWN. */
+  of(tenantId: TenantId): Promise<TenantKeyring>;
+  /** Runs `work` with the tenant's keyring, and again with a fresh one while it throws StaleKeyring. */
+  use<Answer>(
+    tenantId: TenantId,
+    work: (keyring: TenantKeyring) => Promise<Answer>,
+  ): Promise<Answer>;
+  /** Forgets the tenant's keys in memory. */
+  forget(tenantId: TenantId): void;
+  /** Creates KMS key, tenant key and token key unless they exist. Idempotent, also when called at once. */
+  create(tenantId: TenantId, mayReturn: boolean): Promise<void>;
+}
+
+export interface TenantKeyringsPorts {
+  readonly db: Kysely<KeysSchema>;
+  readonly kms: Kms;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+}
+
+/** More rotations of one tenant than this during one call are a defect. */
+const staleMax = 3;
+
+export function createTenantKeyrings(ports: TenantKeyringsPorts): TenantKeyrings {
+  const loading = new Map<TenantId, Promise<TenantKeyring>>();
+  const of = async (tenantId: TenantId): Promise<TenantKeyring> => {
+    const known = loading.get(tenantId);
+    if (known !== undefined) return known;
+    const load = loadKeyring(ports, tenantId);
+    loading.set(tenantId, load);
+    try {
+      return await load;
+    } catch (error) {
+      if (loading.get(tenantId) === load) loading.delete(tenantId);
+      throw error;
+    }
+  };
+  return {
+    of,
+    use: async (tenantId, work) => {
+      for (let attempt = 1; ; attempt += 1) {
+        const keyring = await of(tenantId);
+        try {
+          return await work(keyring);
+        } catch (error) {
+          if (!(error instanceof StaleKeyring) || attempt === staleMax) throw error;
+          loading.delete(tenantId);
+        }
+      }
+    },
+    forget: (tenantId) => {
+      loading.delete(tenantId);
+    },
+    create: (tenantId, mayReturn) => createTenant(ports, tenantId, mayReturn),
+  };
+}
+
+async function loadKeyring(
+  { db, kms, randomBytes }: TenantKeyringsPorts,
+  tenantId: TenantId,
+): Promise<TenantKeyring> {
+  const tenant = await findTenant(db, tenantId);
+  if (tenant === undefined) {
+    throw new ServiceError('TENANT_UNKNOWN', `Tenant ${tenantId} is not registered.`);
+  }
+  const [first, ...older] = await Promise.all(
+    tenant.tenantKeys.map(async ({ number, wrapped }) => ({
+      number,
+      secretBytes: await kms.unwrap(tenantId, wrapped),
+    })),
+  );
+  if (first === undefined) throw new RangeError('a stored tenant has at least one tenant key');
+  return createTenantKeyring({
+    tenantId,
+    tenantNumber: tenant.tenantNumber,
+    tenantKeys: [first, ...older],
+    randomBytes,
+  });
+}
+
+async function createTenant(
+  { db, kms, clock, randomBytes }: TenantKeyringsPorts,
+  tenantId: TenantId,
+  mayReturn: boolean,
+): Promise<void> {
+  if ((await findTenant(db, tenantId)) !== undefined) return;
+  const secretBytes = randomBytes(32);
+  // If the process dies after the KMS has a key and before the row stands, the repeat uses that KMS key.
+  const wrappedTenantKey = await wrapWithFirstVersion(kms, tenantId, secretBytes);
+  const keyring = createTenantKeyring({
+    tenantId,
+    tenantNumber: 0,
+    tenantKeys: [{ number: 1, secretBytes }],
+    randomBytes,
+  });
+  const wrappedTokenKey = keyring.wrap({ what: 'token-key' }, randomBytes(32));
+  // Of two calls at once one stores its keys; the other's were never used for anything.
+  await insertTenant(db, {
+    tenantId,
+    mayReturn,
+    wrappedTenantKey,
+    wrappedTokenKey,
+    nowMs: clock.nowMs(),
+  });
+}
+
+async function wrapWithFirstVersion(
+  kms: Kms,
+  tenantId: TenantId,
+  secretBytes: Uint8Array,
+): Promise<Buffer> {
+  try {
+    return await kms.wrap(tenantId, secretBytes);
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.reason !== 'KMS_KEY_MISSING') throw error;
+  }
+  await kms.rotate(tenantId);
+  return kms.wrap(tenantId, secretBytes);
+}
