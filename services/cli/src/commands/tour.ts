@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { withSession } from '../connection/with-session.ts';
+import type { ConnectionOptions } from '../connection/session.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { usageError } from '../failures/cli-error.ts';
+import type { HelpDeskSettings } from '../generator/help-desk.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { completedTour, runTour } from '../tour/run-tour.ts';
+import { defineCommand, type CommandHost } from './define.ts';
+import { declareHelpDesk, helpDeskOptions, helpDeskSettings } from './generate.ts';
+import { declareConnection } from './options.ts';
+import { showStatus } from './status.ts';
+
+export function defineTour(program: Command, host: CommandHost): void {
+  defineCommand(program, host, {
+    usage: 'tour',
+    summary: 'Let a running server show what it does',
+    details:
+      'Fills a made-up help desk, prints figures, erases a person and checks the proof. DATA/tour.json keeps how far it is: an interrupted tour goes on, a completed one is not repeated.',
+    examples: ['tour', 'tour --events 2000 --days 30 --data ./demo'],
+    declare: (command) => {
+      declareHelpDesk(command);
+      declareConnection(command);
+    },
+    options: helpDeskOptions,
+    run: async ({ options, surroundings }) =>
+      await tourOrStatus(
+        options,
+        helpDeskSettings(options, surroundings.clock.nowMs()),
+        surroundings,
+      ),
+  });
+}
+
+/** The tour, or what there is to see after it. */
+export async function tourOrStatus(
+  options: ConnectionOptions & { readonly json: boolean },
+  settings: HelpDeskSettings,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  if (options.token !== undefined) {
+    throw usageError(
+      'The tour speaks for the platform and for its tenants; one token cannot.',
+      'Leave --token away and name the data folder of the local server with --data.',
+    );
+  }
+  return await withSession(
+    options,
+    { ...surroundings, accessToken: undefined },
+    async (session) => {
+      const isCompleted = (await completedTour(options.data)) !== undefined;
+      if (!isCompleted) {
+        return await runTour({ session, surroundings, dataFolder: options.data, settings });
+      }
+      const { terminal } = surroundings;
+      if (!options.json)
+        terminal.out(`The tour of this data folder is completed; this is what it holds.\n\n`);
+      const status = await showStatus(session, options.json, surroundings);
+      return status === exitCodes.ok ? exitCodes.ok : status;
+    },
+  );
+}

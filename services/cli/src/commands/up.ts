@@ -1,0 +1,119 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { isAbort } from '../failures/explain.ts';
+import { startServer, type RunningServer } from '../server/start-server.ts';
+import type { Surroundings } from '../surroundings.ts';
+import { writeJson } from '../output/write-json.ts';
+import { defineCommand, type CommandHost } from './define.ts';
+import { declareHelpDesk, helpDeskOptions, helpDeskSettings } from './generate.ts';
+import { declareJson, defaultDataFolder, wholeNumber } from './options.ts';
+import { tourOrStatus } from './tour.ts';
+
+const options = helpDeskOptions.omit({ server: true, token: true }).extend({
+  tour: z.boolean().default(false),
+  once: z.boolean().default(false),
+  port: wholeNumber(0, 65_535).optional(),
+  healthPort: wholeNumber(0, 65_535).optional(),
+});
+
+type UpOptions = z.infer<typeof options>;
+
+export function defineUp(program: Command, host: CommandHost): void {
+  defineCommand(program, host, {
+    usage: 'up',
+    summary: 'Start a server here, all six services in one process',
+    details:
+      'Everything that it keeps lies in the data folder and survives a restart. It serves until Ctrl-C; with --once, or when stdout is no terminal, it ends by itself after the tour or the start.',
+    examples: [
+      'up',
+      'up --tour',
+      'up --tour --once',
+      'up --data ./demo --port 7580 --health-port 7581',
+    ],
+    declare: (command) => {
+      command
+        .option('--tour', 'let the server show itself with a made-up help desk')
+        .option('--once', 'end after the tour or the start')
+        .option('--data <dir>', 'data folder', defaultDataFolder)
+        .option(
+          '--port <number>',
+          'where it serves on 127.0.0.1; 0 takes any free port; default 7480',
+        )
+        .option('--health-port <number>', 'where it answers health checks; default 7481');
+      declareHelpDesk(command);
+      declareJson(command);
+    },
+    options,
+    run: async ({ options: wish, surroundings }) => {
+      const server = await startServer(wish, surroundings);
+      try {
+        return await serve(server, wish, surroundings);
+      } finally {
+        await server.stop();
+      }
+    },
+  });
+}
+
+async function serve(
+  server: RunningServer,
+  wish: UpOptions,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const { terminal, clock } = surroundings;
+  const style = terminal.outStyle;
+  if (wish.json)
+    writeJson(terminal, { address: server.address, healthAddress: server.healthAddress });
+  else terminal.out(`${style.bold('Lethe')} serves at ${style.green(server.address)}\n`);
+  const toured = wish.tour ? await tour(server, wish, surroundings, clock.nowMs()) : exitCodes.ok;
+  const servesOn = !wish.once && terminal.isOutTerminal;
+  if (!servesOn || toured !== exitCodes.ok) return toured;
+  terminal.out(whatNextText(server, wish, surroundings));
+  return await untilStopped(server, surroundings.signal);
+}
+
+async function tour(
+  server: RunningServer,
+  wish: UpOptions,
+  surroundings: Surroundings,
+  nowMs: number,
+): Promise<ExitCode> {
+  const connection = { data: wish.data, server: server.address, json: wish.json };
+  const touring = tourOrStatus(connection, helpDeskSettings(wish, nowMs), surroundings);
+  // A server that dies during the tour is the better explanation of whatever call fails because of it.
+  return await Promise.race([touring, server.died]);
+}
+
+async function untilStopped(server: RunningServer, signal: AbortSignal): Promise<ExitCode> {
+  try {
+    await Promise.race([server.died, aborted(signal)]);
+  } catch (error) {
+    if (!isAbort(error)) throw error;
+  }
+  return exitCodes.ok;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function whatNextText(
+  { address, healthAddress }: RunningServer,
+  { data }: UpOptions,
+  { terminal }: Surroundings,
+): string {
+  const style = terminal.outStyle;
+  const folder = data === defaultDataFolder ? '' : ` --data ${data}`;
+  return [
+    '',
+    `${style.bold('Serving')} on ${style.green(address)}, health on ${healthAddress}, data in ${data}`,
+    `  look      lethe status${folder}`,
+    `  ask       lethe query created --tenant aldermoor-energy --grain week --by channel${folder}`,
+    `  stop      Ctrl-C; the data stays, and the next start goes on with it`,
+    '',
+  ].join('\n');
+}

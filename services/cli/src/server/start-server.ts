@@ -1,0 +1,178 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { CliError } from '../failures/cli-error.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { formatDuration } from '../output/numbers.ts';
+import { startProgress } from '../output/progress.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+/** The server's settings that `lethe up` may say; the rest is its own affair. */
+export interface ServerWish {
+  readonly data: string;
+  readonly port?: number | undefined;
+  readonly healthPort?: number | undefined;
+}
+
+export interface RunningServer {
+  readonly address: string;
+  readonly healthAddress: string;
+  /** Rejects when the server ends without having been asked to; never resolves. */
+  readonly died: Promise<never>;
+  /** Asks it to finish, waits, and kills it when it does not. */
+  stop(): Promise<void>;
+}
+
+/** Long enough for a restored store to read its log to the end. */
+const startMaxMs = 120_000;
+const stopMaxMs = 20_000;
+
+const messageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), address: z.string(), healthAddress: z.string() }),
+  z.object({
+    type: z.literal('failed'),
+    reason: z.string().optional(),
+    message: z.string(),
+    next: z.string().optional(),
+  }),
+]);
+
+type ServerMessage = z.infer<typeof messageSchema>;
+
+/**
+ * Starts the standalone server as a child that ends by itself when this process dies: it watches the IPC channel.
+ * Resolves when it serves; throws what it says when it cannot.
+ */
+export async function startServer(
+  wish: ServerWish,
+  surroundings: Surroundings,
+): Promise<RunningServer> {
+  const { terminal, clock, signal } = surroundings;
+  const startedMs = clock.monotonicMs();
+  const child = fork(findServerMain(), [], {
+    env: { ...surroundings.childEnvironment, ...settingsOf(wish) },
+    // What the server logs goes to stderr; stdout is for results.
+    stdio: ['ignore', 2, 2, 'ipc'],
+  });
+  const progress = startProgress(terminal, { title: 'Starting the server', total: undefined });
+  try {
+    const ready = await readyMessage(child, signal, clock.sleep.bind(clock));
+    progress.finish(`ready after ${formatDuration(clock.monotonicMs() - startedMs)}`);
+    return {
+      ...ready,
+      died: unexpectedEnd(child),
+      stop: async () => await stopChild(child, clock.sleep.bind(clock)),
+    };
+  } catch (error) {
+    progress.abandon();
+    await stopChild(child, clock.sleep.bind(clock));
+    throw error;
+  }
+}
+
+/** Only a full installation has the server; the client is a package of its own. */
+function findServerMain(): string {
+  const problem = (cause?: unknown) =>
+    new CliError(
+      exitCodes.usage,
+      'Only the client is installed here, not the server (@lethe/standalone).',
+      {
+        next: 'Start a server where Lethe is installed as a whole, and name it with --server HOST:PORT.',
+        cause,
+      },
+    );
+  let file: string;
+  try {
+    file = fileURLToPath(import.meta.resolve('@lethe/standalone/main.ts'));
+  } catch (error) {
+    throw problem(error);
+  }
+  if (!existsSync(file)) throw problem();
+  return file;
+}
+
+function settingsOf({ data, port, healthPort }: ServerWish): Record<string, string> {
+  return {
+    LETHE_DATA: data,
+    ...(port === undefined ? {} : { LETHE_PORT: String(port) }),
+    ...(healthPort === undefined ? {} : { LETHE_HEALTH_PORT: String(healthPort) }),
+  };
+}
+
+type Sleep = Surroundings['clock']['sleep'];
+
+async function readyMessage(
+  child: ChildProcess,
+  signal: AbortSignal,
+  sleep: Sleep,
+): Promise<Extract<ServerMessage, { type: 'ready' }>> {
+  const waiting = new AbortController();
+  const message = await Promise.race([
+    firstMessage(child, signal),
+    timeOut(sleep, waiting.signal),
+  ]).finally(() => waiting.abort());
+  if (message.type === 'ready') return message;
+  const { message: what, reason, next } = message;
+  throw new CliError(exitCodes.failed, what, {
+    ...(reason === undefined ? {} : { reason }),
+    ...(next === undefined ? {} : { next }),
+  });
+}
+
+async function firstMessage(child: ChildProcess, signal: AbortSignal): Promise<ServerMessage> {
+  return await new Promise((resolve, reject) => {
+    child.on('message', (raw) => {
+      const parsed = messageSchema.safeParse(raw);
+      if (parsed.success) resolve(parsed.data);
+    });
+    child.once('error', reject);
+    child.once('exit', (code, signalName) =>
+      reject(endedError(code, signalName, 'before it was ready')),
+    );
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+async function timeOut(sleep: Sleep, signal: AbortSignal): Promise<never> {
+  await sleep(startMaxMs, signal);
+  throw new CliError(
+    exitCodes.failed,
+    `The server is not ready after ${formatDuration(startMaxMs)}.`,
+    {
+      next: 'Look at what it says with LETHE_LOG_LEVEL=info.',
+    },
+  );
+}
+
+function endedError(code: number | null, signalName: string | null, when: string): CliError {
+  const how = signalName === null ? `with status ${code}` : `by ${signalName}`;
+  return new CliError(exitCodes.failed, `The server ended ${how} ${when}.`, {
+    next: 'Start it again: it goes on with what it had committed. LETHE_LOG_LEVEL=info says more.',
+  });
+}
+
+function unexpectedEnd(child: ChildProcess): Promise<never> {
+  const died = new Promise<never>((_, reject) => {
+    child.once('exit', (code, signalName) =>
+      reject(endedError(code, signalName, 'while it was serving')),
+    );
+  });
+  // Nobody may be waiting when it ends in the usual way.
+  died.catch(() => undefined);
+  return died;
+}
+
+async function stopChild(child: ChildProcess, sleep: Sleep): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const waiting = new AbortController();
+  const isStuck = sleep(stopMaxMs, waiting.signal).then(
+    () => child.kill('SIGKILL'),
+    () => undefined,
+  );
+  await ended;
+  waiting.abort();
+  await isStuck;
+}
