@@ -109,10 +109,10 @@ describe('an erasure', () => {
     const receipts = [received('tickets'), received('keys')];
     given(requested, fenced, unreadable, ...receipts)
       .when(complete)
-      .then(completed);
+      .gives(completed);
     given(requested, fenced, unreadable, ...receipts, completed)
       .when(complete)
-      .then();
+      .gives();
     given(requested, fenced, ...receipts)
       .when(complete)
       .fails(/ask-unreadable/);
@@ -128,10 +128,10 @@ describe('an erasure', () => {
     const all = [requested, fenced, unreadable, received('tickets'), received('keys'), completed];
     given(...all)
       .when(receipt('tickets'))
-      .then();
+      .gives();
     given(...all)
       .when(recordFence)
-      .then();
+      .gives();
   });
 
   it('refuses what comes before the request or the fence', () => {
