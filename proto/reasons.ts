@@ -3,24 +3,9 @@
  * docs/errors.md lists the same; a test holds the two together. A reason never changes its code or meaning.
  */
 
-/** gRPC's canonical codes, by name. */
-export type CanonicalCode =
-  | 'CANCELLED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
+import type { CanonicalCode } from './canonical-code.ts';
+
+export type { CanonicalCode } from './canonical-code.ts';
 
 export interface ReasonEntry {
   readonly code: CanonicalCode;
@@ -227,6 +212,12 @@ export const reasons = {
   SEQUENCE_GAP: {
     code: 'DATA_LOSS',
     meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
+    next: 'Treat it as an incident; the consumer has stopped this partition.',
+  },
+  RECORD_MALFORMED: {
+    code: 'DATA_LOSS',
+    meaning:
+      'The bytes of a record on the log are no record, or one of another event id than its key.',
     next: 'Treat it as an incident; the consumer has stopped this partition.',
   },
   SEQUENCE_CONFLICT: {

@@ -1,0 +1,103 @@
+import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
+import type { LogEntry } from '../event-log/port.ts';
+import { isRecordKeyOf } from '../ids/record-id.ts';
+import type { Checkpoint } from './checkpoints.ts';
+import type { NewRecord } from './port.ts';
+
+/** Sequences `from` to `to`, both included. */
+export interface SequenceSpan {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export interface Classified {
+  /** To be applied, in this order; each sequence once. */
+  readonly fresh: readonly NewRecord[];
+  /** How many records were at or below the checkpoint: applied before, skipped. */
+  readonly duplicates: number;
+  /**
+   * Set when sequences are neither among the entries nor listed as erased. `fresh` and `next` end before them and
+   * nothing behind them was looked at: apply `fresh`, read again from `next.nextOffset`; when the gap is still there
+   * ask its owner (missing.ts) and classify again with what was erased.
+   */
+  readonly gap: SequenceSpan | undefined;
+  /** Set when a record cannot be decoded; `fresh` and `next` end before it. It must stop the partition. */
+  readonly malformed: bigint | undefined;
+  /** The checkpoint once `fresh` is applied. Equal to the given one when there was nothing to do. */
+  readonly next: Checkpoint;
+}
+
+/**
+ * Compares entries of one partition with its checkpoint; pure. Tombstone records and ticks move the offset and nothing
+ * else. `erased`: ascending, the sequences that the topic's owner lists as erased; a jump over them is none.
+ */
+export function classify(
+  checkpoint: Checkpoint,
+  entries: readonly LogEntry[],
+  erased: readonly SequenceSpan[] = [],
+): Classified {
+  const fresh: NewRecord[] = [];
+  let { sequence, nextOffset } = checkpoint;
+  let duplicates = 0;
+  const ended = (stop: Pick<Classified, 'gap' | 'malformed'>): Classified => {
+    return { fresh, duplicates, next: { sequence, nextOffset }, ...stop };
+  };
+  for (const entry of entries) {
+    if (entry.kind === 'record') {
+      if (entry.sequence > sequence) {
+        const between = { from: sequence + 1n, to: entry.sequence - 1n };
+        const gap = firstUnlisted(between, erased);
+        if (gap !== undefined) return ended({ gap, malformed: undefined });
+        const record = decodeRecord(entry);
+        if (record === undefined) return ended({ gap: undefined, malformed: entry.sequence });
+        fresh.push({ sequence: entry.sequence, offset: entry.offset, record });
+        sequence = entry.sequence;
+      } else {
+        duplicates += 1;
+      }
+    }
+    // Entries that are handed out again lie below the checkpoint's offset: it never goes back.
+    if (entry.offset >= nextOffset) nextOffset = entry.offset + 1n;
+  }
+  return ended({ gap: undefined, malformed: undefined });
+}
+
+/**
+ * The first run of sequences within `span` that no range of `erased` (ascending) covers; undefined when all are
+ * covered, or `span` is empty.
+ */
+export function firstUnlisted(
+  span: SequenceSpan,
+  erased: readonly SequenceSpan[],
+): SequenceSpan | undefined {
+  let { from } = span;
+  for (const range of erased) {
+    if (from > span.to) return undefined;
+    if (range.to < from) continue;
+    if (range.from > from) return { from, to: min(span.to, range.from - 1n) };
+    from = range.to + 1n;
+  }
+  return from > span.to ? undefined : { from, to: span.to };
+}
+
+/** "17..19", or "17" when it is one. */
+export function spanText({ from, to }: SequenceSpan): string {
+  return from === to ? `${from}` : `${from}..${to}`;
+}
+
+/** Undefined when the bytes are no record, or one that does not belong under the log's record key. */
+function decodeRecord(entry: Extract<LogEntry, { kind: 'record' }>): LogRecord | undefined {
+  try {
+    const record = LogRecord.decode(entry.value);
+    // Erasure tombstones by record key: a record under another key could never be erased from the log.
+    const { header } = record;
+    return header !== undefined && isRecordKeyOf(header, entry.eventId) ? record : undefined;
+  } catch {
+    // Only the decoder threw, and what it says of the bytes adds nothing: the caller stops at this sequence.
+    return undefined;
+  }
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

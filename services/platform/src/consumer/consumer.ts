@@ -1,0 +1,223 @@
+import type { Kysely } from 'kysely';
+import type { TopicName } from '@lethe/proto/topics.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { EventLog, LogBatch, LogReader, TopicPartition } from '../event-log/port.ts';
+import type { Peers } from '../grpc/handler.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { sleepQuietly } from '../lifecycle/wakeable.ts';
+import type { Logger } from '../log/logger.ts';
+import { createBackoff } from '../retry/backoff.ts';
+import { isTransient } from '../retry/is-transient.ts';
+import { createCatchUps } from './catch-ups.ts';
+import { readCheckpoints } from './checkpoints.ts';
+import { PartitionWorker, reasonOf } from './partition-worker.ts';
+import type { ConsumerEffect } from './port.ts';
+import type { ConsumerSchema } from './tables.ts';
+
+export interface ConsumerOptions<Schema extends ConsumerSchema, Prepared> {
+  /** The consumer group and the log's component: "<service>" or "<service>-<purpose>". */
+  readonly name: string;
+  /** Of the service's own schema, which has `createConsumerTables`. One consumer a topic and schema. */
+  readonly db: Kysely<Schema>;
+  readonly eventLog: EventLog;
+  readonly topics: readonly TopicName[];
+  /** For the owners of the topics, asked about gaps. */
+  readonly peers: Peers;
+  readonly effect: ConsumerEffect<Schema, Prepared>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Entries read at a time over all partitions. Default 500. */
+  readonly recordsMax?: number;
+  /** How long a read waits for entries, milliseconds. Default 1,000. */
+  readonly waitMs?: number;
+  /** From 0 to below 1, for the jitter of retries. Default Math.random. */
+  readonly random?: () => number;
+}
+
+/** Applies topics to a service's database, each record exactly once and in order of its partition. */
+export interface Consumer {
+  /** Starts reading. A log or database that cannot be reached yet is waited for. */
+  start(): void;
+  /** Finishes the batches in flight and ends; idempotent. A stopped consumer is not started again. */
+  stop(): Promise<void>;
+  /**
+   * "partition tickets.v1/3 stopped: SEQUENCE_GAP at 17..19" for each partition that has stopped, or that has failed
+   * five times in a row and still tries; undefined while healthy.
+   */
+  problem(): string | undefined;
+  /**
+   * Resolves once everything that was on the log when it was called has been applied (by whoever: what another owner
+   * of the partition applied counts). Rejects when a partition stops before that, or the consumer does, or the log
+   * cannot be reached for the question. Of the partitions assigned to this process; in the embedded log those are all.
+   */
+  caughtUp(): Promise<void>;
+}
+
+/**
+ * Composes a consumer (design.md, 3.6). Partitions are independent: each has one batch in flight at most, one that
+ * waits or has stopped holds up no other.
+ */
+export function createConsumer<Schema extends ConsumerSchema, Prepared>(
+  options: ConsumerOptions<Schema, Prepared>,
+): Consumer {
+  return new LogConsumer(options);
+}
+
+const failuresToReport = 5;
+
+interface Assigned<Schema extends ConsumerSchema, Prepared> {
+  readonly worker: PartitionWorker<Schema, Prepared>;
+  isBusy: boolean;
+}
+
+/** The poll loop: hands batches to the workers of their partitions. */
+class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
+  readonly #options: ConsumerOptions<Schema, Prepared>;
+  readonly #assigned = new Map<string, Assigned<Schema, Prepared>>();
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+  readonly #backoff = createBackoff(200, 15_000);
+  readonly #catchUps = createCatchUps();
+  #running: Promise<void> | undefined;
+  #problem: string | undefined;
+
+  constructor(options: ConsumerOptions<Schema, Prepared>) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    this.#catchUps.fail(
+      new ServiceError('SHUTTING_DOWN', `consumer ${this.#options.name} stopped`),
+    );
+  }
+
+  problem(): string | undefined {
+    const problems = [...this.#assigned.values()].map(({ worker }) => worker.problem());
+    const set = [this.#problem, ...problems].filter((each) => each !== undefined);
+    return set.length === 0 ? undefined : set.join('; ');
+  }
+
+  async caughtUp(): Promise<void> {
+    const { topics, eventLog } = this.#options;
+    const ends = new Map<string, bigint>();
+    for (const topic of topics) {
+      const offsets = await eventLog.endOffsets(topic);
+      for (const [partition, end] of offsets.entries()) ends.set(nameOf({ topic, partition }), end);
+    }
+    return this.#catchUps.wait(ends);
+  }
+
+  async #run(): Promise<void> {
+    const { name, clock, logger, random = Math.random } = this.#options;
+    const stopping = this.#stopping.signal;
+    while (!stopping.aborted) {
+      try {
+        await this.#readUntilBroken();
+      } catch (error) {
+        if (stopping.aborted) return;
+        const reason = reasonOf(error);
+        if (!isTransient(error)) {
+          this.#problem = `consumer ${name} stopped: ${reason}`;
+          this.#catchUps.fail(new ServiceError(reason, this.#problem, { cause: error }));
+          logger.error({ component: name, reason }, 'consumer stopped');
+          return;
+        }
+        const delayMs = Math.round(this.#backoff.next() * (0.5 + random() / 2));
+        const attempt = this.#backoff.failures();
+        if (attempt >= failuresToReport) this.#problem = `consumer ${name} waits: ${reason}`;
+        logger.warn({ component: name, reason, attempt, delayMs }, 'consumer waits');
+        await sleepQuietly(clock, delayMs, stopping);
+      }
+    }
+  }
+
+  /** Until it throws or the consumer stops. A reader that failed is not used again: it may have lost entries. */
+  async #readUntilBroken(): Promise<void> {
+    const { eventLog, name, topics, recordsMax = 500, waitMs = 1_000 } = this.#options;
+    const broken = new AbortController();
+    const signal = AbortSignal.any([this.#stopping.signal, broken.signal]);
+    const reader = await eventLog.openReader({
+      group: name,
+      topics,
+      startAt: (assigned) => this.#assign(assigned),
+    });
+    try {
+      while (!signal.aborted) {
+        for (const assigned of this.#assigned.values()) this.#noteProgress(assigned, reader);
+        const batches = await reader.poll({ recordsMax, waitMs, signal });
+        this.#backoff.reset();
+        this.#problem = undefined;
+        for (const batch of batches) this.#hand(batch, reader, broken);
+      }
+      broken.signal.throwIfAborted();
+    } finally {
+      await Promise.all(this.#inFlight);
+      await reader.close();
+    }
+  }
+
+  async #assign(partitions: readonly TopicPartition[]): Promise<readonly bigint[]> {
+    const { db, peers, effect, clock, logger, name, random = Math.random } = this.#options;
+    const stopping = this.#stopping.signal;
+    const ports = { name, db, peers, effect, clock, random, logger, stopping };
+    const checkpoints = await readCheckpoints(db, partitions);
+    for (const [index, checkpoint] of checkpoints.entries()) {
+      const partition = partitions[index];
+      if (partition === undefined) continue;
+      const known = this.#assigned.get(nameOf(partition));
+      known?.worker.restartAt(checkpoint);
+      if (known !== undefined) continue;
+      const worker = new PartitionWorker(ports, partition, checkpoint);
+      this.#assigned.set(nameOf(partition), { worker, isBusy: false });
+    }
+    return checkpoints.map((checkpoint) => checkpoint.nextOffset);
+  }
+
+  /** Gives a batch to its partition's worker and does not wait for it: the partition is paused meanwhile. */
+  #hand(batch: LogBatch, reader: LogReader, broken: AbortController): void {
+    const assigned = this.#assigned.get(nameOf(batch));
+    if (assigned === undefined) {
+      throw new ServiceError('INTERNAL_DEFECT', `${nameOf(batch)} was read and never assigned`);
+    }
+    const { worker } = assigned;
+    const work = async (): Promise<void> => {
+      try {
+        await worker.handle(batch.entries, reader);
+        // A worker that was told to stop leaves the reader where it is, perhaps ahead of what it applied.
+        if (this.#stopping.signal.aborted) return;
+        assigned.isBusy = false;
+        this.#noteProgress(assigned, reader);
+        if (worker.stopped() === undefined) reader.resume(worker.partition);
+      } catch (error) {
+        broken.abort(error);
+      } finally {
+        assigned.isBusy = false;
+      }
+    };
+    reader.pause(worker.partition);
+    assigned.isBusy = true;
+    const working = work();
+    this.#inFlight.add(working);
+    void working.finally(() => this.#inFlight.delete(working));
+  }
+
+  /**
+   * While a worker is idle, everything below the reader's position was applied: what was handed out and not applied
+   * was sought back to.
+   */
+  #noteProgress({ worker, isBusy }: Assigned<Schema, Prepared>, reader: LogReader): void {
+    if (isBusy) return;
+    const position = reader.position(worker.partition);
+    this.#catchUps.note(nameOf(worker.partition), position, worker.stopped());
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
