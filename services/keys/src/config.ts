@@ -30,10 +30,10 @@ const environment = z.object({
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): KeysConfig {
-  const settings = parseEnvironment('keys', environment, env);
+  const parsed = parseEnvironment('keys', environment, env);
   return Object.freeze({
-    leaseTtlMs: settings.LETHE_KEYS_LEASE_TTL_MS,
-    monthGraceMs: settings.LETHE_KEYS_MONTH_GRACE_MS,
-    holdersEndWithProcess: settings.LETHE_KEYS_HOLDERS_END_WITH_PROCESS,
+    leaseTtlMs: parsed.LETHE_KEYS_LEASE_TTL_MS,
+    monthGraceMs: parsed.LETHE_KEYS_MONTH_GRACE_MS,
+    holdersEndWithProcess: parsed.LETHE_KEYS_HOLDERS_END_WITH_PROCESS,
   });
 }
