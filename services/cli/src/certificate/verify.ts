@@ -1,13 +1,14 @@
 import {
+  calculateJwkThumbprint,
   compactVerify,
   decodeProtectedHeader,
   exportJWK,
   importSPKI,
-  calculateJwkThumbprint,
   type CryptoKey,
 } from 'jose';
 import { CliError } from '../failures/cli-error.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { contradictionsOf, parseCertificate, type Certificate } from './contents.ts';
 
 /** One thing that must hold, and whether it does. */
 export interface CertificateCheck {
@@ -19,54 +20,52 @@ export interface CertificateCheck {
 
 export interface CertificateVerdict {
   readonly isValid: boolean;
-  /** In the order in which they were made; none is made after one that does not hold. */
+  /** In the order in which they were made; what cannot be judged after a failed one is left out. */
   readonly checks: readonly CertificateCheck[];
   /** What the certificate says; only when the signature holds, as before that it may be anybody's words. */
-  readonly contents: Readonly<Record<string, unknown>> | undefined;
+  readonly certificate: Certificate | undefined;
 }
-
-const holds = (name: string): CertificateCheck => ({ name, holds: true, problem: undefined });
-const fails = (name: string, problem: string): CertificateCheck => ({
-  name,
-  holds: false,
-  problem,
-});
 
 /**
  * Checks a certificate offline: nothing is fetched, and the key is the one given, never one that the certificate
  * brings along.
  */
 export async function verifyCertificate(
-  jws: string,
+  text: string,
   publicKeyPem: string,
 ): Promise<CertificateVerdict> {
+  const jws = text.trim();
   const pinned = await importPinnedKey(publicKeyPem);
-  const checks: CertificateCheck[] = [];
-  const verdict = (contents?: Readonly<Record<string, unknown>>): CertificateVerdict => ({
-    isValid: checks.every((check) => check.holds),
-    checks,
-    contents,
-  });
-  const header = headerOf(jws.trim());
-  if (header === undefined) {
-    checks.push(fails('form', 'it is no compact JWS (three base64url parts joined by dots)'));
-    return verdict();
-  }
-  checks.push(holds('form'), algorithmCheck(header.alg), await keyCheck(header.kid, pinned));
-  if (!verdict().isValid) return verdict();
-  const payload = await verifiedPayload(jws.trim(), pinned);
+  const headerChecks = await checkHeader(jws, pinned);
+  if (headerChecks.some(({ holds }) => !holds)) return verdictOf(headerChecks);
+  const payload = await verifiedPayload(jws, pinned);
   if (payload === undefined) {
-    checks.push(fails('signature', 'the contents were changed, or another key signed them'));
-    return verdict();
+    return verdictOf([
+      ...headerChecks,
+      check('signature', 'the contents were changed, or another key signed them'),
+    ]);
   }
-  checks.push(holds('signature'));
-  const contents = contentsOf(payload);
-  if (contents === undefined) {
-    checks.push(fails('contents', 'the signed bytes are no JSON object'));
-    return verdict();
-  }
-  checks.push(holds('contents'));
-  return verdict(contents);
+  const signed = [...headerChecks, check('signature', undefined)];
+  const parsed = parseCertificate(payload);
+  if ('problem' in parsed) return verdictOf([...signed, check('contents', parsed.problem)]);
+  const { clocks, receipts } = contradictionsOf(parsed.certificate);
+  const inner = [
+    check('contents', undefined),
+    check('clocks', clocks),
+    check('receipts', receipts),
+  ];
+  return verdictOf([...signed, ...inner], parsed.certificate);
+}
+
+function check(name: string, problem: string | undefined): CertificateCheck {
+  return { name, holds: problem === undefined, problem };
+}
+
+function verdictOf(
+  checks: readonly CertificateCheck[],
+  certificate?: Certificate,
+): CertificateVerdict {
+  return { isValid: checks.every(({ holds }) => holds), checks, certificate };
 }
 
 async function importPinnedKey(pem: string): Promise<CryptoKey> {
@@ -84,45 +83,43 @@ async function importPinnedKey(pem: string): Promise<CryptoKey> {
   }
 }
 
-function headerOf(
-  jws: string,
-): { readonly alg: string | undefined; readonly kid: string | undefined } | undefined {
-  if (jws.split('.').length !== 3) return undefined;
+async function checkHeader(jws: string, pinned: CryptoKey): Promise<readonly CertificateCheck[]> {
+  const header = headerOf(jws);
+  if (header === undefined) {
+    return [check('form', 'it is no compact JWS (three base64url parts joined by dots)')];
+  }
+  const isEdDsa = header.alg === 'EdDSA' || header.alg === 'Ed25519';
+  const isCertificate = header.typ === 'lethe-erasure-certificate';
+  const thumbprint = await calculateJwkThumbprint(await exportJWK(pinned));
+  return [
+    check('form', undefined),
+    check('type', isCertificate ? undefined : 'its header says that it is something else'),
+    check('algorithm', isEdDsa ? undefined : 'it is not signed with EdDSA (Ed25519)'),
+    check(
+      'key',
+      header.kid === thumbprint ? undefined : 'it names another signing key than the given one',
+    ),
+  ];
+}
+
+function headerOf(jws: string) {
+  const parts = jws.split('.');
+  // A last character may carry bits that decoders drop: without this, another text would pass for the same certificate.
+  const isCanonical = parts.every(
+    (part) => Buffer.from(part, 'base64url').toString('base64url') === part,
+  );
+  if (parts.length !== 3 || !isCanonical) return undefined;
   try {
-    const { alg, kid } = decodeProtectedHeader(jws);
-    return { alg, kid };
+    return decodeProtectedHeader(jws);
   } catch {
     return undefined;
   }
-}
-
-function algorithmCheck(alg: string | undefined): CertificateCheck {
-  const isEdDsa = alg === 'EdDSA' || alg === 'Ed25519';
-  return isEdDsa ? holds('algorithm') : fails('algorithm', 'it is not signed with EdDSA (Ed25519)');
-}
-
-/** A named key must be the pinned one (RFC 7638 thumbprint); an unnamed one is left to the signature. */
-async function keyCheck(kid: string | undefined, pinned: CryptoKey): Promise<CertificateCheck> {
-  const thumbprint = await calculateJwkThumbprint(await exportJWK(pinned));
-  const isPinned = kid === undefined || kid === thumbprint;
-  return isPinned ? holds('key') : fails('key', 'it names another signing key than the given one');
 }
 
 async function verifiedPayload(jws: string, pinned: CryptoKey): Promise<Uint8Array | undefined> {
   try {
     const { payload } = await compactVerify(jws, pinned, { algorithms: ['EdDSA', 'Ed25519'] });
     return payload;
-  } catch {
-    return undefined;
-  }
-}
-
-function contentsOf(payload: Uint8Array): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { ...value }
-      : undefined;
   } catch {
     return undefined;
   }

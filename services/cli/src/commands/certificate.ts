@@ -26,8 +26,8 @@ export function defineCertificateCommands(program: Command, host: CommandHost): 
       const jws = await readFile(file, 'utf8');
       const verdict = await verifyCertificate(jws, await readFile(options.publicKey, 'utf8'));
       if (options.json) {
-        const { isValid, checks, contents } = verdict;
-        writeJson(terminal, { valid: isValid, checks, contents });
+        const { isValid, checks, certificate } = verdict;
+        writeJson(terminal, { valid: isValid, checks, certificate });
       } else terminal.out(verdictText(verdict, terminal.outStyle));
       return verdict.isValid ? exitCodes.ok : exitCodes.failed;
     },

@@ -2,7 +2,7 @@ import {
   Metadata,
   Server,
   ServerCredentials,
-  status,
+  type status,
   type UntypedServiceImplementation,
   type ServiceDefinition,
 } from '@grpc/grpc-js';

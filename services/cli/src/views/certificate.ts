@@ -1,42 +1,69 @@
+import type { Certificate } from '../certificate/contents.ts';
 import type { CertificateVerdict } from '../certificate/verify.ts';
+import { formatCount, formatDuration, formatMoment } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
-import { pairsText } from '../output/table.ts';
+import { pairsText, tableText } from '../output/table.ts';
 
-/** Each check with its answer; the contents only of a certificate whose signature holds. */
+/** Each check with its answer; what it says only of a certificate whose signature holds. */
 export function verdictText(
-  { isValid, checks, contents }: CertificateVerdict,
+  { isValid, checks, certificate }: CertificateVerdict,
   style: Style,
 ): string {
-  const lines = checks.map(({ name, holds, problem }) =>
-    holds ? `  ${style.green('✔')} ${name}\n` : `  ${style.red('✘')} ${name}: ${problem ?? ''}\n`,
-  );
   const title = isValid
     ? style.green('The certificate holds.')
     : style.red('The certificate does not hold.');
-  const said = contents === undefined ? '' : pairsText(certificatePairs(contents), style);
-  return `${title}\n${lines.join('')}${said}`;
+  const held = checks.filter(({ holds }) => holds).map(({ name }) => name);
+  const broken = checks.filter(({ holds }) => !holds);
+  const heldLine = held.length === 0 ? '' : `  ${style.green('✔')} ${held.join(', ')}\n`;
+  const brokenLines = broken.map(
+    ({ name, problem }) => `  ${style.red('✘')} ${name}: ${problem ?? ''}\n`,
+  );
+  return `${title}\n${heldLine}${brokenLines.join('')}${certificate === undefined ? '' : contentsText(certificate, style)}`;
 }
 
-/** What a certificate says, one line a field; lists of objects one line each. */
-function certificatePairs(
-  contents: Readonly<Record<string, unknown>>,
-): readonly (readonly [name: string, value: string])[] {
-  return Object.entries(contents).flatMap(([name, value]) => pairsOf(name, value));
+function contentsText(certificate: Certificate, style: Style): string {
+  const { clocks, scopes, requestedAt, fencedAt } = certificate;
+  const pairs = [
+    ['erasure', `${certificate.erasureId} of tenant ${certificate.tenantId}`],
+    ['ground', certificate.ground],
+    ['persons', certificate.persons.join(', ')],
+    [
+      'scopes',
+      `${scopes.persons} person, ${scopes.tickets} tickets; ${formatCount(certificate.keysDestroyed)} data keys destroyed`,
+    ],
+    ['requested', formatMoment(requestedAt)],
+    [
+      'unreadable',
+      `${afterText(requestedAt, clocks.unreadable.at)}; promised within ${formatDuration(clocks.unreadable.boundMs)} of ${formatMoment(fencedAt)}`,
+    ],
+    ['purged', afterText(requestedAt, clocks.purged.at)],
+    ['physically gone', `by ${formatMoment(clocks.physicallyGone.by)}`],
+    ['issued', formatMoment(certificate.issuedAt)],
+  ] as const;
+  const caveats = certificate.caveats
+    .map(({ text }) => `  ${style.yellow('!')} ${text}\n`)
+    .join('');
+  return pairsText(pairs, style) + receiptsTable(certificate, style) + caveats;
 }
 
-function pairsOf(name: string, value: unknown): readonly (readonly [string, string])[] {
-  if (Array.isArray(value) && value.some((item) => typeof item === 'object')) {
-    return value.map((item, index) => [index === 0 ? name : '', flat(item)]);
-  }
-  return [[name, flat(value)]];
+function afterText(since: Date, at: Date): string {
+  return `after ${formatDuration(at.getTime() - since.getTime())}`;
 }
 
-function flat(value: unknown): string {
-  if (Array.isArray(value)) return value.map((item) => flat(item)).join(', ');
-  if (typeof value === 'object' && value !== null) {
-    return Object.entries(value)
-      .map(([name, inner]) => `${name} ${flat(inner)}`)
-      .join(', ');
-  }
-  return String(value);
+function receiptsTable({ receipts }: Certificate, style: Style): string {
+  const columns = [
+    { title: 'receipt of' },
+    { title: 'records', align: 'right' },
+    { title: 'rows', align: 'right' },
+    { title: 'boxes unreadable', align: 'right' },
+    { title: '' },
+  ] as const;
+  const rows = receipts.map((receipt) => [
+    receipt.service,
+    formatCount(receipt.recordsTombstoned),
+    formatCount(receipt.rowsDeleted),
+    formatCount(receipt.boxesUnreadable),
+    receipt.ledgerComplete ? '' : style.yellow('the ledger may lack events'),
+  ]);
+  return tableText(columns, rows, style);
 }
