@@ -1,5 +1,8 @@
 declare const brand: unique symbol;
-type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
+/** The name is a property, so that a value may carry two brands: `EventId & ErasureId` is a UUID for either. */
+type Branded<Base, Name extends string> = Base & {
+  readonly [brand]: { readonly [Each in Name]: true };
+};
 
 /** A customer of the platform: lower-case letters, digits, hyphens; 2 to 63 characters, starting with a letter. */
 export type TenantId = Branded<string, 'TenantId'>;
