@@ -84,7 +84,7 @@ export function createPrivacy(config: PrivacyConfig, ports: PrivacyPorts): Servi
     internalApi: internalRegistrations(rooms),
     start: async () => {
       await migrateToLatest(db, migrations);
-      relay.start();
+      await relay.start();
       driver.start();
     },
     stop: async () => {
