@@ -10,7 +10,7 @@ import { findIndexed, insertIndexRows } from './event-index.ts';
 import type { AppendAnswer } from './family.ts';
 import { readFences } from './fences.ts';
 import { addPersonBoxes, insertRecords } from './read-model.ts';
-import { recordIdOf } from './record-id.ts';
+import { recordIdOf } from '../ids/record-id.ts';
 import {
   deleteEmptyStreams,
   insertMissingStreams,

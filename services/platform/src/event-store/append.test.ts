@@ -28,7 +28,7 @@ import {
 } from './append.ts';
 import type { AppendAnswer } from './family.ts';
 import { raiseFences } from './fences.ts';
-import { recordIdOf } from './record-id.ts';
+import { recordIdOf } from '../ids/record-id.ts';
 import { createEventStoreTables, type EventStoreSchema } from './tables.ts';
 
 const acme = 'acme' as TenantId;

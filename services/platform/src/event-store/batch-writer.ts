@@ -8,7 +8,7 @@ import type { AppendItem, DecidedEvent } from './family.ts';
 import { monthOf } from './leasing.ts';
 import { livingTokens, type PersonKeys } from './person-keys.ts';
 import type { PersonBoxes, RecordRow } from './read-model.ts';
-import { recordIdOf } from './record-id.ts';
+import { recordIdOf } from '../ids/record-id.ts';
 import { sealRecord } from './seal-record.ts';
 import { type StreamKey, streamText } from './streams.ts';
 import type { WorkingStream } from './working-streams.ts';

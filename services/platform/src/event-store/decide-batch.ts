@@ -12,7 +12,7 @@ import type { IndexedEvent } from './event-index.ts';
 import type { AppendAnswer, AppendItem, Decision } from './family.ts';
 import { ownerLease } from './leasing.ts';
 import { cutOffMsOf, livingTokens, type PersonKeys, personKeysOf } from './person-keys.ts';
-import { recordIdOf } from './record-id.ts';
+import { recordIdOf } from '../ids/record-id.ts';
 import { createBatchWriter, type BatchWriter } from './batch-writer.ts';
 import {
   createWorkingStreams,

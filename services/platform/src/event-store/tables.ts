@@ -1,10 +1,11 @@
 import { type Kysely, sql } from 'kysely';
+import type { ConsumerSchema } from '../consumer/tables.ts';
 
 /**
  * The tables of an event owner (tickets, predictions, usage). In the clear stand tokens, header times, positions and
  * counts; what was decided about a stream lies in `state`, a box under the stream's own key.
  */
-export interface EventStoreSchema {
+export interface EventStoreSchema extends ConsumerSchema {
   /** A ticket, or an incarnation of a user. `position` is that of its last event; 0 only inside a transaction. */
   streams: {
     tenant_id: string;
@@ -87,7 +88,7 @@ export interface EventStoreSchema {
 /** `relay`: pending records must be published · `ledger`: analytics must fold them · then pages are removed. */
 export type ErasurePhase = 'relay' | 'ledger' | 'remove' | 'done';
 
-/** Called from the owner's first migration. */
+/** Called from the owner's first migration, beside the tables of outbox, consumer and receipts. */
 export async function createEventStoreTables<Schema>(db: Kysely<Schema>): Promise<void> {
   for (const statement of [...streamTables, ...erasureTables]) await statement.execute(db);
 }

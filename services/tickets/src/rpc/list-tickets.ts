@@ -4,13 +4,14 @@ import {
   parsePageToken,
 } from '@lethe/platform/event-store/page-token.ts';
 import { listStreams } from '@lethe/platform/event-store/read-streams.ts';
+import type { ReadPorts } from '@lethe/platform/event-store/ticket-streams.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
 import type {
   ListTicketsRequest,
   ListTicketsResponse,
 } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
-import { type ReadPorts, viewTickets } from './ticket-view.ts';
+import { viewTickets } from './ticket-view.ts';
 
 const pageSizeDefault = 50;
 const pageSizeMax = 200;

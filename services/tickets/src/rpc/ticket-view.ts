@@ -1,19 +1,12 @@
 import { openAll } from '@lethe/platform/event-store/open-records.ts';
 import { readFirstRecords } from '@lethe/platform/event-store/read-streams.ts';
 import type { StreamRow } from '@lethe/platform/event-store/streams.ts';
-import type { EventStoreSchema } from '@lethe/platform/event-store/tables.ts';
+import type { ReadPorts } from '@lethe/platform/event-store/ticket-streams.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
-import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import { TicketOpened } from '@lethe/proto/gen/lethe/tickets/v1/events.ts';
 import type { Ticket } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
-import type { Kysely } from 'kysely';
 import type { TicketState } from '../domain/state.ts';
 import { ticketStateCodec } from '../ticket-events.ts';
-
-export interface ReadPorts {
-  readonly db: Kysely<EventStoreSchema>;
-  readonly keys: KeyClient;
-}
 
 interface OpenedTicket {
   readonly event: TicketOpened;

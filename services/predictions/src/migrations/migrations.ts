@@ -1,0 +1,5 @@
+import type { Migrations } from '@lethe/platform/database/migrate.ts';
+import { eventStore } from './0001-event-store.ts';
+
+/** All migrations of `predictions`, by name. */
+export const migrations: Migrations = { '0001-event-store': eventStore };

@@ -1,0 +1,48 @@
+import type { DecidedEvent, EventFamily, StateCodec } from '@lethe/platform/event-store/family.ts';
+import { eventBytesOf } from '@lethe/platform/sealing/event.ts';
+import { PredictionEvent } from '@lethe/proto/gen/lethe/predictions/v1/events.ts';
+import {
+  type AnyPredictionEvent,
+  decide,
+  initialPredictionState,
+  type PredictionState,
+} from './prediction.ts';
+
+/** An event with its shape, as the event store takes it. */
+export function encodePredictionEvent(event: AnyPredictionEvent): DecidedEvent {
+  return eventBytesOf('predictions', PredictionEvent.encode({ event }).finish());
+}
+
+interface StoredState {
+  readonly version: number;
+  readonly state: PredictionState;
+}
+
+/** JSON with a version; the box around it is bound to ticket and position. */
+export const predictionStateCodec: StateCodec<PredictionState> = {
+  name: 'prediction-state',
+  encode: (state) => Buffer.from(JSON.stringify({ version: 1, state })),
+  decode: (bytes) => {
+    const stored = JSON.parse(Buffer.from(bytes).toString()) as StoredState;
+    if (stored.version !== 1) throw new RangeError(`prediction state of version ${stored.version}`);
+    return stored.state;
+  },
+};
+
+/** How predictions use the event store: streams are tickets, sealed under keys that only tickets creates. */
+export const predictionFamily: EventFamily<AnyPredictionEvent, PredictionState> = {
+  service: 'predictions',
+  topic: 'predictions.v1',
+  streamKind: 'ticket',
+  keepsRecords: true,
+  stateCodec: predictionStateCodec,
+  decide: (state, event, { eventId, causationId }) => {
+    const decision = decide(state ?? initialPredictionState, { event, eventId, causationId });
+    return {
+      kind: 'decided',
+      event: encodePredictionEvent(decision.event),
+      derived: [],
+      state: decision.state,
+    };
+  },
+};

@@ -1,0 +1,25 @@
+import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+import { ownerOptions, ownerSettings } from '@lethe/platform/event-store/config.ts';
+import type { EventStoreOptions } from '@lethe/platform/event-store/append.ts';
+import { z } from 'zod';
+
+/** How `usage` is to behave; everything that it talks to comes as a port. */
+export interface UsageConfig {
+  readonly eventStore: EventStoreOptions;
+}
+
+const environment = z.object({
+  LETHE_USAGE_FENCE_SKEW_MS: ownerSettings.FENCE_SKEW_MS,
+  LETHE_USAGE_PENDING_ROWS_MAX: ownerSettings.PENDING_ROWS_MAX,
+});
+
+/** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): UsageConfig {
+  const settings = parseEnvironment('usage', environment, env);
+  return Object.freeze({
+    eventStore: ownerOptions({
+      fenceSkewMs: settings.LETHE_USAGE_FENCE_SKEW_MS,
+      pendingRowsMax: settings.LETHE_USAGE_PENDING_ROWS_MAX,
+    }),
+  });
+}
