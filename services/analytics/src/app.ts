@@ -1,0 +1,183 @@
+import type { ClickHouseClient } from '@clickhouse/client';
+import {
+  AnalyticsServiceService,
+  ProjectionServiceService,
+} from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import { ErasureParticipantServiceService } from '@lethe/proto/gen/lethe/erasure/v1/service.ts';
+import type { TopicName } from '@lethe/proto/topics.ts';
+import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
+import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import type { Peers, ServiceRegistration } from '@lethe/platform/grpc/handler.ts';
+import { registerService } from '@lethe/platform/grpc/register.ts';
+import { newUuid } from '@lethe/platform/ids/new-id.ts';
+import { createKeyClient } from '@lethe/platform/key-client/key-client.ts';
+import type { KeyClient } from '@lethe/platform/key-client/port.ts';
+import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
+import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
+import type { Service } from '@lethe/platform/lifecycle/service.ts';
+import type { Logger } from '@lethe/platform/log/logger.ts';
+import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
+import type { AnalyticsConfig } from './config.ts';
+import { createPrivacyEffect } from './consumer.ts';
+import { createLedger, type Ledger } from './ledger/ledger.ts';
+import { ledgerDatabase } from './ledger/table-ddl.ts';
+import { migrations } from './migrations/all-migrations.ts';
+import { type Completeness, createCompleteness } from './projection/completeness.ts';
+import { openProjection, type Projection } from './projection/projection.ts';
+import { committedSequences, insertedSequences } from './projection/sequences.ts';
+import { getPlatformTotals } from './rpc/get-platform-totals.ts';
+import { listMetrics } from './rpc/list-metrics.ts';
+import { previewErasure } from './rpc/preview-erasure.ts';
+import { progress } from './rpc/progress.ts';
+import { queryMetric } from './rpc/query-metric.ts';
+import { type AnalyticsDatabase, countTenants } from './store.ts';
+
+export interface AnalyticsPorts {
+  readonly db: AnalyticsDatabase;
+  readonly eventLog: EventLog;
+  /** Over the embedded engine or HTTP. The service closes nothing that it was given. */
+  readonly clickHouse: ClickHouseClient;
+  readonly peers: Peers;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  readonly logger: Logger;
+  /** Another name for the ledger's database, for tests that share one ClickHouse. */
+  readonly ledgerDatabase?: string;
+}
+
+/** The topics that are counted. */
+const countedTopics = ['tickets.v1', 'predictions.v1', 'usage.v1'] as const satisfies TopicName[];
+
+const idleMs = 500;
+
+/** Composes analytics; nothing runs before `start`. */
+export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts): Service {
+  const { db, peers, clock, logger } = ports;
+  const ledger = createLedger({
+    client: ports.clickHouse,
+    database: ports.ledgerDatabase ?? ledgerDatabase,
+    statementsMax: config.ledgerStatementsMax,
+  });
+  const keyClient = createKeyClient({
+    peer: peers('keys'),
+    holderId: `analytics-${newUuid(clock, ports.randomBytes)}`,
+    clock,
+    logger,
+  });
+  const completeness = createCompleteness({
+    topics: countedTopics,
+    peers,
+    insertedSequences: async () => insertedSequences(ports, countedTopics),
+    clock,
+    logger,
+    pollMs: config.completenessPollMs,
+  });
+  const projector = createProjector(config, ports, ledger, keyClient, () => completeness.wake());
+  const receiptSender = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
+  const consumer = createConsumer({
+    name: 'analytics',
+    db,
+    eventLog: ports.eventLog,
+    topics: ['privacy.v1'],
+    peers,
+    effect: createPrivacyEffect({ peers, clock, onReceipt: () => receiptSender.wake() }),
+    clock,
+    logger,
+  });
+  return {
+    publicApi: [publicRegistration(config, ports, ledger, completeness)],
+    internalApi: internalRegistrations(ports),
+    start: async () => {
+      await migrateToLatest(db, migrations);
+      await ledger.createTables();
+      await keyClient.start();
+      consumer.start();
+      receiptSender.start();
+      projector.start();
+      completeness.start();
+    },
+    stop: async () => {
+      await Promise.all([completeness.stop(), projector.stop(), consumer.stop()]);
+      await Promise.all([receiptSender.stop(), keyClient.stop()]);
+    },
+    problem: () =>
+      projector.problem() ??
+      consumer.problem() ??
+      receiptSender.problem() ??
+      completeness.problem(),
+  };
+}
+
+/** Runs the projection's rounds one after another; a failed round is followed by a pause and a fresh look. */
+function createProjector(
+  config: AnalyticsConfig,
+  ports: AnalyticsPorts,
+  ledger: Ledger,
+  keyClient: KeyClient,
+  onProgress: () => void,
+): Pick<Loop, 'start' | 'stop' | 'problem'> {
+  const { clock, logger, randomBytes } = ports;
+  let projection: Projection | undefined;
+  const loop = createLoop({
+    name: 'projection',
+    clock,
+    // Never slept: a round waits for entries by itself.
+    pollMs: idleMs,
+    run: async (signal) => {
+      projection ??= await openProjection({
+        ...ports,
+        ledger,
+        keyClient,
+        createManifestId: () => newUuid(clock, randomBytes),
+        topics: countedTopics,
+        chunk: { recordsMax: config.chunkRecordsMax, fillMs: config.chunkFillMs, idleMs },
+      });
+      if ((await projection.round(signal)) > 0) onProgress();
+      return 'again';
+    },
+    onError: (error, delayMs) => {
+      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
+      logger.warn({ component: 'projection', reason, delayMs }, 'a chunk waits');
+    },
+  });
+  return {
+    start: () => loop.start(),
+    stop: async () => {
+      await loop.stop();
+      await projection?.close();
+    },
+    problem: () => projection?.problem() ?? loop.problem(),
+  };
+}
+
+function publicRegistration(
+  config: AnalyticsConfig,
+  { db, clock }: AnalyticsPorts,
+  ledger: Ledger,
+  completeness: Completeness,
+): ServiceRegistration {
+  const completeUpToMs = () => completeness.completeUpToMs();
+  return registerService(AnalyticsServiceService, {
+    queryMetric: queryMetric({ ledger, clock, completeUpToMs, rowsMax: config.answerRowsMax }),
+    listMetrics: listMetrics(),
+    getPlatformTotals: getPlatformTotals({
+      ledger,
+      countTenants: async () => countTenants(db),
+      completeUpToMs,
+    }),
+  });
+}
+
+function internalRegistrations(ports: AnalyticsPorts): readonly ServiceRegistration[] {
+  return [
+    registerService(ProjectionServiceService, {
+      progress: progress({
+        topics: countedTopics,
+        committedSequences: async (topic) => committedSequences(ports, topic),
+      }),
+    }),
+    registerService(ErasureParticipantServiceService, { previewErasure: previewErasure() }),
+  ];
+}

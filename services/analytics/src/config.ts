@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+
+/** How the service runs; the same in standalone and as a process of its own. */
+export interface AnalyticsConfig {
+  /** A chunk ends with this many records … */
+  readonly chunkRecordsMax: number;
+  /** … or after this time, whichever comes first. */
+  readonly chunkFillMs: number;
+  /** How often owners are asked for the "complete up to" mark. */
+  readonly completenessPollMs: number;
+  /** An answer with more rows is refused. */
+  readonly answerRowsMax: number;
+  /** Statements that ClickHouse runs at a time: 1 for the embedded engine. */
+  readonly ledgerStatementsMax: number;
+}
+
+const whole = (least: number, most: number, fallback: number) =>
+  z.coerce.number().int().min(least).max(most).default(fallback);
+
+const environment = z.object({
+  ANALYTICS_CHUNK_RECORDS_MAX: whole(1, 50_000, 2_000),
+  ANALYTICS_CHUNK_FILL_MS: whole(1, 60_000, 200),
+  ANALYTICS_COMPLETENESS_POLL_MS: whole(10, 60_000, 500),
+  // 10,000 rows with five dimensions stay well below gRPC's 4 MiB.
+  ANALYTICS_ANSWER_ROWS_MAX: whole(1, 15_000, 10_000),
+  ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16),
+});
+
+/** Reads the environment it is given. Throws CONFIG_INVALID with every problem there is. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): AnalyticsConfig {
+  const values = parseEnvironment('analytics', environment, env);
+  return Object.freeze({
+    chunkRecordsMax: values.ANALYTICS_CHUNK_RECORDS_MAX,
+    chunkFillMs: values.ANALYTICS_CHUNK_FILL_MS,
+    completenessPollMs: values.ANALYTICS_COMPLETENESS_POLL_MS,
+    answerRowsMax: values.ANALYTICS_ANSWER_ROWS_MAX,
+    ledgerStatementsMax: values.ANALYTICS_LEDGER_STATEMENTS_MAX,
+  });
+}

@@ -1,0 +1,4 @@
+/** "tickets.v1/3". */
+export function partitionName(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}

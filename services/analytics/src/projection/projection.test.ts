@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
+import { recordWrite } from '@lethe/platform/testing/log-records.ts';
+import { createLifespan, Killed } from '../testing/lifespan.ts';
+import { createProjectionWorld, type ProjectionWorld } from '../testing/projection-world.ts';
+import { sampleEvent } from '../testing/sample-events.ts';
+import { sealRecord } from '../testing/sealed-records.ts';
+import { committedSequences, insertedSequences } from './sequences.ts';
+
+const { signal } = new AbortController();
+const partitions = [
+  ['tickets.v1', 0],
+  ['tickets.v1', 3],
+  ['usage.v1', 1],
+] as const;
+
+/** Records of one partition; nobody contributes to two partitions, so that accepted cells do not depend on turns. */
+function recordsOf(world: ProjectionWorld, place: number, count: number, offset = 0): LogRecord[] {
+  return Array.from({ length: count }, (_, step) => {
+    const index = offset + step;
+    return sealRecord(world.keys, {
+      tenantId: (index % 3 === 0 ? 'bolt' : 'acme') as TenantId,
+      ...sampleEvent(index),
+      occurredAtMs: Date.UTC(2025, 4, 1 + (index % 40), (index + place) % 24),
+      contributor: index % 7 === 0 ? undefined : `${place}00000000000000${index % 5}`,
+    });
+  });
+}
+
+async function fill(world: ProjectionWorld, count = 40): Promise<void> {
+  for (const [place, [topic, partition]] of partitions.entries()) {
+    await world.append(topic, partition, recordsOf(world, place, count));
+  }
+}
+
+/** What an undisturbed run makes of the same records. */
+async function undisturbed(name: string): Promise<Awaited<ReturnType<ProjectionWorld['cells']>>> {
+  const world = await createProjectionWorld(name);
+  await fill(world);
+  const projection = await world.open();
+  assert.equal(await world.drain(projection), 120);
+  await projection.close();
+  const cells = await world.cells();
+  await world.destroy();
+  return cells;
+}
+
+async function pendingManifests(world: ProjectionWorld): Promise<bigint> {
+  const { rows } = await sql<{ pending: bigint }>`
+    select count(*) as pending from chunk_manifests where state = 'pending'`.execute(world.db);
+  return rows[0]?.pending ?? -1n;
+}
+
+describe('projection', () => {
+  let world: ProjectionWorld;
+  let expected: Awaited<ReturnType<ProjectionWorld['cells']>>;
+
+  before(async function () {
+    this.timeout(60_000);
+    expected = await undisturbed('projection-expected');
+    assert.ok(expected.size > 50);
+    const columns = [...expected.values()].flatMap(Object.keys);
+    for (const measure of ['exact_', 'late_', 'accepted_day_', 'accepted_week_']) {
+      assert.ok(
+        columns.some((column) => column.startsWith(measure)),
+        measure,
+      );
+    }
+  });
+
+  beforeEach(async () => {
+    world = await createProjectionWorld('projection');
+  });
+
+  afterEach(async () => {
+    await world.destroy();
+  });
+
+  it('gives the same cells however the log is cut into chunks', async () => {
+    await fill(world);
+    const projection = await world.open({ recordsMax: 7 });
+    assert.equal(await world.drain(projection), 120);
+    assert.deepEqual(await world.cells(), expected);
+    await projection.close();
+  });
+
+  it('gives the same cells when it is killed between any two steps', async function () {
+    this.timeout(60_000);
+    await fill(world);
+    const ends: number[] = [];
+    let isDone = false;
+    for (let steps = 0; !isDone; steps += 1) {
+      const life = createLifespan(steps);
+      try {
+        const projection = await world.open({
+          db: life.database(world.db),
+          ledger: life.ledger(world.ledger),
+          recordsMax: 30,
+        });
+        await world.drain(projection);
+        isDone = true;
+      } catch (error) {
+        assert.ok(error instanceof Killed, String(error));
+        ends.push(life.steps());
+      }
+    }
+    // Every step of a life was the last one of some life.
+    assert.deepEqual(ends, [...ends.keys()]);
+    assert.ok(ends.length > 15);
+    assert.equal(await pendingManifests(world), 0n);
+    assert.deepEqual(await world.cells(), expected);
+  });
+
+  it('inserts the committed bytes after a crash, without the log or the keys', async () => {
+    await fill(world);
+    const refusing = {
+      insert: async () => {
+        throw new ServiceError('STORE_UNAVAILABLE');
+      },
+    };
+    const dying = await world.open({ ledger: refusing });
+    await assert.rejects(dying.round(signal), { reason: 'STORE_UNAVAILABLE' });
+    assert.equal(await pendingManifests(world), 1n);
+    assert.equal((await world.cells()).size, 0);
+    world.keys.refuse('acme' as TenantId, 'unknown_key');
+    world.keys.refuse('bolt' as TenantId, 'unknown_key');
+    const next = await world.open();
+    assert.equal(await world.drain(next), 0);
+    assert.deepEqual(await world.cells(), expected);
+  });
+
+  it('says what is committed and what is inserted apart', async () => {
+    await fill(world);
+    const ports = { db: world.db, eventLog: world.log };
+    const refusing = {
+      insert: async () => {
+        throw new ServiceError('STORE_UNAVAILABLE');
+      },
+    };
+    const dying = await world.open({ ledger: refusing });
+    await assert.rejects(dying.round(signal));
+    assert.deepEqual(await committedSequences(ports, 'tickets.v1'), [40n, 0n, 0n, 40n, 0n, 0n]);
+    const inserted = await insertedSequences(ports, ['tickets.v1', 'usage.v1']);
+    assert.equal(inserted.get('tickets.v1/0'), 0n);
+    assert.equal(inserted.get('usage.v1/1'), 0n);
+    await world.drain(dying).catch(() => undefined);
+    await world.drain(await world.open());
+    const later = await insertedSequences(ports, ['tickets.v1', 'usage.v1']);
+    assert.equal(later.get('tickets.v1/3'), 40n);
+    assert.equal(later.get('tickets.v1/1'), 0n);
+  });
+
+  it('lets one of two owners of a partition win, and the other go on from there', async () => {
+    await fill(world);
+    const slow = await world.open({
+      recordsMax: 50,
+      keyClient: {
+        leaseForOpen: async (tenantId, requests) => {
+          if (!overtaken) {
+            overtaken = true;
+            await fast.round(signal);
+          }
+          return world.keys.keyClient.leaseForOpen(tenantId, requests);
+        },
+      },
+    });
+    let overtaken = false;
+    const fast = await world.open({ recordsMax: 30 });
+    await assert.rejects(slow.round(signal), { reason: 'CHECKPOINT_MOVED' });
+    await world.drain(slow);
+    await assert.rejects(fast.round(signal), { reason: 'CHECKPOINT_MOVED' });
+    assert.equal(await world.drain(fast), 0);
+    assert.deepEqual(await world.cells(), expected);
+  });
+
+  it('skips what it has committed when the log hands it out again', async () => {
+    await fill(world);
+    const projection = await world.open();
+    await world.drain(projection);
+    // As when offsets were lost, or the log was mirrored: the records come again at higher offsets.
+    await sql`update checkpoints set next_offset = 0`.execute(world.db);
+    const again = await world.open();
+    assert.equal(await world.drain(again), 0);
+    assert.deepEqual(await world.cells(), expected);
+  });
+
+  it('takes sequences that an erasure removed for consumed', async () => {
+    const records = recordsOf(world, 0, 10);
+    await world.appendRaw('tickets.v1', 0, 1n, records.slice(0, 4).map(recordWrite));
+    await world.appendRaw('tickets.v1', 0, 7n, records.slice(6).map(recordWrite));
+    world.owners['tickets.v1'].erased = [{ fromSequence: 5n, toSequence: 6n }];
+    const projection = await world.open();
+    assert.equal(await world.drain(projection), 8);
+    assert.equal(projection.problem(), undefined);
+    assert.deepEqual(
+      (await committedSequences({ db: world.db, eventLog: world.log }, 'tickets.v1'))[0],
+      10n,
+    );
+    const { rows } = await sql<{ first_sequence: bigint; last_sequence: bigint; records: number }>`
+      select first_sequence, last_sequence, records from manifest_ranges order by 1`.execute(
+      world.db,
+    );
+    assert.deepEqual(rows, [
+      { first_sequence: 1n, last_sequence: 4n, records: 4 },
+      { first_sequence: 5n, last_sequence: 10n, records: 4 },
+    ]);
+  });
+
+  it('stops a partition at a gap that nobody lists, loudly, and goes on with the others', async () => {
+    const records = recordsOf(world, 0, 10);
+    await world.appendRaw('tickets.v1', 0, 1n, records.slice(0, 4).map(recordWrite));
+    await world.appendRaw('tickets.v1', 0, 7n, records.slice(6).map(recordWrite));
+    world.owners['tickets.v1'].erased = [{ fromSequence: 5n, toSequence: 5n }];
+    await world.append('tickets.v1', 3, recordsOf(world, 1, 10));
+    const projection = await world.open();
+    assert.equal(await world.drain(projection), 14);
+    assert.match(projection.problem() ?? '', /tickets\.v1\/0 stopped: .* 6 /);
+    await world.append('tickets.v1', 3, recordsOf(world, 1, 5, 10));
+    assert.equal(await world.drain(projection), 5);
+  });
+
+  for (const [what, spoil, reason] of [
+    ['was tampered with', tamper, 'TAMPERED'],
+    ['no record', () => Buffer.from('ffff', 'hex'), 'no record'],
+  ] as const) {
+    it(`stops a partition before a record that ${what}, and commits what lies before it`, async () => {
+      const writes = recordsOf(world, 0, 20).map(recordWrite);
+      const spoiled = writes.map((write, index) =>
+        index === 16 ? { ...write, value: spoil(write.value) } : write,
+      );
+      await world.appendRaw('tickets.v1', 0, 1n, spoiled);
+      await world.append('usage.v1', 2, recordsOf(world, 1, 5));
+      const projection = await world.open();
+      assert.equal(await world.drain(projection), 21);
+      assert.match(
+        projection.problem() ?? '',
+        new RegExp(`tickets\\.v1/0 stopped: .*17.*${reason}`),
+      );
+      const [first] = await committedSequences({ db: world.db, eventLog: world.log }, 'tickets.v1');
+      assert.equal(first, 16n);
+      // A restart looks again: the record may have been put right.
+      const restarted = await world.open();
+      assert.equal(await world.drain(restarted), 0);
+      assert.match(restarted.problem() ?? '', /tickets\.v1\/0 stopped/);
+    });
+  }
+
+  it('waits with everything while keys are away', async () => {
+    await fill(world, 3);
+    let isAway = true;
+    const projection = await world.open({
+      keyClient: {
+        leaseForOpen: async (tenantId, requests) => {
+          if (isAway) throw new ServiceError('KEYS_UNAVAILABLE');
+          return world.keys.keyClient.leaseForOpen(tenantId, requests);
+        },
+      },
+    });
+    await assert.rejects(projection.round(signal), { reason: 'KEYS_UNAVAILABLE' });
+    isAway = false;
+    assert.equal(await world.drain(projection), 9);
+    assert.equal(projection.problem(), undefined);
+  });
+
+  it('moves over tombstone records and ticks without a manifest', async () => {
+    await fill(world, 2);
+    const projection = await world.open();
+    await world.drain(projection);
+    const [record] = recordsOf(world, 0, 1);
+    assert.ok(record?.header);
+    await world.appendRaw('tickets.v1', 0, 3n, [
+      { kind: 'tombstone', eventId: record.header.eventId },
+      { kind: 'tick', lastSequence: 2n },
+    ]);
+    assert.equal(await world.drain(projection), 0);
+    const { rows } = await sql<{ next_offset: bigint }>`
+      select next_offset from checkpoints where topic = 'tickets.v1' and partition = 0`.execute(
+      world.db,
+    );
+    assert.equal(rows[0]?.next_offset, (await world.log.endOffsets('tickets.v1'))[0]);
+  });
+});
+
+function tamper(value: Uint8Array): Uint8Array {
+  const changed = Buffer.from(value);
+  // Within the facts box, which is the first part: the last byte of the record belongs to another.
+  const at = changed.indexOf('facts') + 60;
+  changed[at] = (changed[at] ?? 0) ^ 1;
+  return changed;
+}

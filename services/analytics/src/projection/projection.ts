@@ -1,0 +1,176 @@
+import { compareAndSetCheckpoints, readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { EventLog, LogReader, TopicPartition } from '@lethe/platform/event-log/port.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
+import type { KeyClient } from '@lethe/platform/key-client/port.ts';
+import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
+import type { Logger } from '@lethe/platform/log/logger.ts';
+import type { TopicName } from '@lethe/proto/topics.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { AnalyticsDatabase } from '../store.ts';
+import { commitChunk, type CommittedChunk } from './commit-chunk.ts';
+import { countChunk, type CountedPartition } from './count-chunk.ts';
+import { finishManifest, finishPendingManifests } from './insert-manifests.ts';
+import { OwnedPartitions } from './owned-partitions.ts';
+import { readChunk } from './read-chunk.ts';
+
+export interface ProjectionPorts {
+  readonly db: AnalyticsDatabase;
+  readonly eventLog: EventLog;
+  readonly ledger: Pick<Ledger, 'insert'>;
+  readonly keyClient: Pick<KeyClient, 'leaseForOpen'>;
+  /** Owners of the topics, asked about gaps. */
+  readonly peers: Peers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly createManifestId: () => string;
+  readonly topics: readonly TopicName[];
+  readonly chunk: {
+    readonly recordsMax: number;
+    /** How long a chunk is filled after its first entry. */
+    readonly fillMs: number;
+    /** How long a round waits for a first entry. */
+    readonly idleMs: number;
+  };
+}
+
+/** The way from the log into the ledger, in rounds. */
+export interface Projection {
+  /**
+   * One chunk: read, open, commit, insert. Answers how many records it committed. After it threw, the next round reads
+   * the checkpoints anew and finishes what was committed and not inserted.
+   */
+  round(signal: AbortSignal): Promise<number>;
+  /** The partitions that stopped, and why. */
+  problem(): string | undefined;
+  close(): Promise<void>;
+}
+
+/** How often to look for manifests that another owner left behind when it died. */
+const leftBehindMs = 30_000;
+
+/** Opens the reader at this service's checkpoints. One round at a time. */
+export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
+  const owned = new OwnedPartitions();
+  const reader = await ports.eventLog.openReader({
+    group: 'analytics-projection',
+    topics: ports.topics,
+    startAt: async (assigned) => {
+      const checkpoints = await loadCheckpoints(ports.db, assigned, owned);
+      return checkpoints.map(({ nextOffset }) => nextOffset);
+    },
+  });
+  // A start is like the time after a failure: another life may have left something behind.
+  let hasFailed = true;
+  let lookAgainMs = 0;
+  return {
+    round: async (signal) => {
+      if (hasFailed) await reload(ports.db, reader, owned);
+      if (hasFailed || ports.clock.monotonicMs() >= lookAgainMs) {
+        await finishPendingManifests(ports);
+        lookAgainMs = ports.clock.monotonicMs() + leftBehindMs;
+      }
+      hasFailed = true;
+      const records = await projectChunk(ports, reader, owned, signal);
+      hasFailed = false;
+      return records;
+    },
+    problem: () => owned.problem(),
+    close: async () => reader.close(),
+  };
+}
+
+/**
+ * The steps of a chunk.
+ * 1. Read and classify, 2. lease, open and count: change nothing; whatever fails, the chunk is read again.
+ * 3. Commit: see commit-chunk.ts. From here on the chunk is never folded again.
+ * 4. Insert and mark done: see insert-manifests.ts; repeated until it is done, with the committed bytes.
+ */
+async function projectChunk(
+  ports: ProjectionPorts,
+  reader: LogReader,
+  owned: OwnedPartitions,
+  signal: AbortSignal,
+): Promise<number> {
+  const { clock, keyClient, peers, chunk } = ports;
+  const read = await readChunk({ reader, owned, peers, clock, ...chunk }, signal);
+  const counted = await countChunk(keyClient, read);
+  const moved = counted.filter(({ from, to }) => to.nextOffset > from.nextOffset);
+  const committed = await commitMoved(ports, moved);
+  for (const part of moved) owned.get(part).checkpoint = part.to;
+  for (const part of counted) stopWhereBroken(ports.logger, reader, owned, part);
+  if (committed !== undefined) await finishManifest(ports, committed.manifestId, committed.inserts);
+  return moved.reduce((sum, { fresh }) => sum + fresh.length, 0);
+}
+
+async function commitMoved(
+  { db, clock, createManifestId }: ProjectionPorts,
+  moved: readonly CountedPartition[],
+): Promise<CommittedChunk | undefined> {
+  if (moved.length === 0) return undefined;
+  const ranges = moved.flatMap(({ topic, partition, from, to, fresh }) =>
+    to.sequence === from.sequence
+      ? []
+      : {
+          topic,
+          partition,
+          firstSequence: from.sequence + 1n,
+          lastSequence: to.sequence,
+          records: fresh.length,
+        },
+  );
+  // Only tombstone records, ticks or duplicates: the offsets move and nothing was counted.
+  if (ranges.length === 0) {
+    await db.transaction().execute(async (tx) => compareAndSetCheckpoints(tx, moved));
+    return undefined;
+  }
+  const events = moved.flatMap((part) => part.events);
+  return commitChunk(
+    {
+      db,
+      clock,
+      createManifestId,
+      advanceCheckpoints: async (tx) => compareAndSetCheckpoints(tx, moved),
+    },
+    { ranges, events },
+  );
+}
+
+function stopWhereBroken(
+  logger: Logger,
+  reader: LogReader,
+  owned: OwnedPartitions,
+  { topic, partition, problem }: CountedPartition,
+): void {
+  if (problem === undefined) return;
+  reader.pause({ topic, partition });
+  owned.get({ topic, partition }).problem = `partition ${topic}/${partition} stopped: ${problem}`;
+  logger.error({ topic, partition, problem }, 'partition stopped; the others go on');
+}
+
+async function loadCheckpoints(
+  db: AnalyticsDatabase,
+  partitions: readonly TopicPartition[],
+  owned: OwnedPartitions,
+) {
+  const checkpoints = await readCheckpoints(db, partitions);
+  partitions.forEach((partition, index) => {
+    const checkpoint = checkpoints[index];
+    if (checkpoint === undefined) throw new ServiceError('INTERNAL_DEFECT', 'a checkpoint lacks');
+    owned.assign(partition, checkpoint);
+  });
+  return checkpoints;
+}
+
+/** After a failure, or when another owner was faster: what is committed is in the database, nowhere else. */
+async function reload(
+  db: AnalyticsDatabase,
+  reader: LogReader,
+  owned: OwnedPartitions,
+): Promise<void> {
+  const partitions = owned.all().filter(({ problem }) => problem === undefined);
+  await loadCheckpoints(db, partitions, owned);
+  for (const partition of partitions) {
+    reader.seek(partition, owned.get(partition).checkpoint.nextOffset);
+  }
+}
