@@ -153,7 +153,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
       if (stopping.aborted) return;
       try {
         const [checkpoint] = await readCheckpoints(db, [this.partition]);
-        if (checkpoint !== undefined) this.#checkpoint = checkpoint;
+        if (checkpoint !== undefined) this.#goTo(checkpoint);
         reader.seek(this.partition, this.#checkpoint.nextOffset);
         return;
       } catch (again) {
@@ -162,17 +162,24 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     }
   }
 
+  #goTo(checkpoint: Checkpoint): void {
+    // Another owner got past what failed here.
+    if (checkpoint.sequence > this.#checkpoint.sequence) this.#problem = undefined;
+    this.#checkpoint = checkpoint;
+  }
+
   async #rest(failure: unknown): Promise<void> {
     const { clock, logger, name, random, stopping } = this.#ports;
     const boundMs = this.#backoff.next();
     const attempt = this.#backoff.failures();
     const reason = reasonOf(failure);
     // Nothing is wrong when another owner was faster: go on at once where it stands, but not for ever in a circle.
-    const atOnce = reason === 'CHECKPOINT_MOVED' && attempt === 1;
+    const wasSlower = reason === 'CHECKPOINT_MOVED';
+    const atOnce = wasSlower && attempt === 1;
     const askedMs = (failure instanceof ServiceError ? failure.retryDelayMs : undefined) ?? 0;
     const jitteredMs = Math.round(boundMs * (0.5 + random() / 2));
     const delayMs = atOnce ? 0 : Math.max(askedMs, jitteredMs);
-    if (attempt >= failuresToReport) {
+    if (attempt >= failuresToReport && !wasSlower) {
       this.#problem = `partition ${this.#name()} waits: ${reason}, attempt ${attempt}`;
     }
     logger.warn({ ...this.#fields(name), reason, attempt, delayMs }, 'partition waits');
