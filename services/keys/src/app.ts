@@ -1,15 +1,21 @@
 import type { Kysely } from 'kysely';
+import { type Consumer, createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
+import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
-import { createCatchUp } from './catch-up.ts';
+import { topicsReadBy } from '@lethe/proto/topics.ts';
+import { createCatchUp, openWhenCaughtUp } from './catch-up.ts';
 import type { KeysConfig } from './config.ts';
+import { createPrivacyEffect } from './consumer.ts';
 import { leaseTtlMaxMs } from './domain/generations.ts';
 import { createTenantKeyrings } from './hierarchy/tenant-keyrings.ts';
-import { createHolders } from './holders.ts';
+import { createHolders, type ErasureToRevoke } from './holders.ts';
 import type { Kms } from './kms/port.ts';
 import { migrations } from './migrations/migrations.ts';
 import { createMonthClosing } from './month-closing.ts';
@@ -30,14 +36,53 @@ import { createUnreadableClock } from './unreadable-clock.ts';
 
 export interface KeysPorts {
   readonly db: Kysely<KeysSchema>;
+  readonly eventLog: EventLog;
   readonly kms: Kms;
+  readonly peers: Peers;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
 }
 
-/** Composes the keys service; nothing runs before `start`. */
+/**
+ * Composes the keys service; nothing runs before `start`. It answers at once after it, but leases and fences only once
+ * it has read privacy.v1 to its end (KEYS_CATCHING_UP until then).
+ */
 export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
+  const { db, clock, logger } = ports;
+  const context = createContext(config, ports);
+  const { catchUp, unreadableClock, holders } = context;
+  const monthClosing = createMonthClosing({ db, clock, logger, monthGraceMs: config.monthGraceMs });
+  const receipts = createReceiptSender({ db, peer: ports.peers('privacy'), clock, logger });
+  const consumer = createPrivacyConsumer(context, ports, () => {
+    unreadableClock.wake();
+    receipts.wake();
+  });
+  const stopping = new AbortController();
+  const caughtUp = () => consumer.caughtUp();
+  return {
+    publicApi: [],
+    internalApi: [registerService(KeyServiceService, handlersOf(context))],
+    start: async () => {
+      await migrateToLatest(db, migrations);
+      consumer.start();
+      void openWhenCaughtUp({ catchUp, caughtUp, clock, logger, signal: stopping.signal });
+      for (const loop of [unreadableClock, monthClosing, receipts]) loop.start();
+    },
+    stop: async () => {
+      stopping.abort();
+      holders.close();
+      await Promise.all([consumer, unreadableClock, monthClosing, receipts].map((x) => x.stop()));
+    },
+    problem: () =>
+      consumer.problem() ??
+      unreadableClock.problem() ??
+      monthClosing.problem() ??
+      receipts.problem(),
+  };
+}
+
+function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
   const { db, kms, clock, randomBytes, logger } = ports;
   const holders = createHolders({
     clock,
@@ -45,35 +90,35 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
     // What a former process leased may have had another TTL: the longest one is waited for.
     formerLeasesMs: config.holdersEndWithProcess ? 0 : leaseTtlMaxMs,
   });
-  const unreadableClock = createUnreadableClock({ db, holders, clock, logger });
-  const monthClosing = createMonthClosing({ db, clock, logger, monthGraceMs: config.monthGraceMs });
-  const catchUp = createCatchUp();
-  const context: KeysContext = {
+  return {
     db,
     keyrings: createTenantKeyrings({ db, kms, clock, randomBytes }),
     holders,
-    unreadableClock,
-    catchUp,
+    unreadableClock: createUnreadableClock({ db, holders, clock, logger }),
+    catchUp: createCatchUp(),
     clock,
     randomBytes,
     leaseTtlMs: config.leaseTtlMs,
     monthGraceMs: config.monthGraceMs,
   };
-  return {
-    publicApi: [],
-    internalApi: [registerService(KeyServiceService, handlersOf(context))],
-    start: async () => {
-      await migrateToLatest(db, migrations);
-      catchUp.open();
-      unreadableClock.start();
-      monthClosing.start();
-    },
-    stop: async () => {
-      holders.close();
-      await Promise.all([unreadableClock.stop(), monthClosing.stop()]);
-    },
-    problem: () => unreadableClock.problem() ?? monthClosing.problem(),
-  };
+}
+
+function createPrivacyConsumer(
+  { holders, keyrings }: KeysContext,
+  { db, eventLog, peers, clock, logger }: KeysPorts,
+  wake: () => void,
+): Consumer {
+  const revoke = (erasure: ErasureToRevoke): void => holders.revoke(erasure);
+  return createConsumer({
+    name: 'keys',
+    db,
+    eventLog,
+    topics: topicsReadBy('keys'),
+    peers,
+    effect: createPrivacyEffect({ keyrings, clock, revoke, wake }),
+    clock,
+    logger,
+  });
 }
 
 function handlersOf(context: KeysContext) {

@@ -1,4 +1,7 @@
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
+import { sleepQuietly } from '@lethe/platform/lifecycle/wakeable.ts';
+import type { Logger } from '@lethe/platform/log/logger.ts';
 
 /**
  * Closed after every start until privacy.v1 has been consumed to its end: a store restored from a copy would otherwise
@@ -9,7 +12,6 @@ export interface CatchUp {
   require(): void;
   /** For good: later events arrive by RPC too, and a lease that crosses one is revoked. */
   open(): void;
-  isOpen(): boolean;
 }
 
 const retryDelayMs = 200;
@@ -23,6 +25,36 @@ export function createCatchUp(): CatchUp {
     open: () => {
       isOpen = true;
     },
-    isOpen: () => isOpen,
   };
+}
+
+export interface CatchUpPorts {
+  readonly catchUp: CatchUp;
+  /** Resolves once everything that is on privacy.v1 now has been consumed. */
+  readonly caughtUp: () => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+const retryMs = 1_000;
+
+/**
+ * Opens once caught up. While the log cannot be reached or its partition has stopped, it stays closed and asks again:
+ * the consumer's own problem says why.
+ */
+export async function openWhenCaughtUp(ports: CatchUpPorts): Promise<void> {
+  const { catchUp, caughtUp, clock, logger, signal } = ports;
+  while (!signal.aborted) {
+    try {
+      await caughtUp();
+      catchUp.open();
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
+      logger.warn({ component: 'catch-up', reason, delayMs: retryMs }, 'no leases yet');
+      await sleepQuietly(clock, retryMs, signal);
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import { createConsumerTables } from '@lethe/platform/consumer/tables.ts';
 import { createReceiptTables } from '@lethe/platform/receipts/receipts.ts';
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
@@ -65,6 +66,7 @@ const statements = [
 async function up(db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await statement.execute(db);
   await createReceiptTables(db);
+  await createConsumerTables(db);
 }
 
 export const createKeysTables: Migration = { up };

@@ -1,7 +1,8 @@
+import type { ConsumerSchema } from '@lethe/platform/consumer/tables.ts';
 import type { Generated } from 'kysely';
 
 /** The schema of `keys`. Compact on purpose: ten million data keys take less than 2 GB (see migrations/0001). */
-export interface KeysSchema {
+export interface KeysSchema extends ConsumerSchema {
   tenants: {
     /** Stands for the tenant id in every other table. */
     tenant_number: Generated<number>;

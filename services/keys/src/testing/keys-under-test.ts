@@ -3,14 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Kysely } from 'kysely';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import { createInProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import { isTenantId, type TenantId, type Token, tokenFromBytes } from '@lethe/platform/ids/ids.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
+import { openTestLog } from '@lethe/platform/testing/log-records.ts';
 import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
+import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { createKeys } from '../app.ts';
 import type { KeysConfig } from '../config.ts';
 import { openKeyringKms } from '../kms/keyring-kms.ts';
@@ -21,6 +25,7 @@ import { createTestClock, type TestClock } from './test-clock.ts';
 /** What outlives a process of `keys`: its store, its KMS and the time. */
 export interface KeysWorld {
   readonly db: Kysely<KeysSchema>;
+  readonly eventLog: EventLog;
   readonly clock: TestClock;
   readonly keyringPath: string;
   remove(): Promise<void>;
@@ -31,13 +36,18 @@ export const testStartMs = Date.UTC(2026, 10, 15, 12);
 
 export async function createKeysWorld(name: string): Promise<KeysWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'lethe-keys-'));
+  const testLog = openTestLog();
   return {
+    eventLog: testLog.log,
     db: await openTestDatabase<KeysSchema>(name),
     clock: createTestClock(testStartMs, (durationMs, signal) =>
       systemClock.sleep(durationMs, signal),
     ),
     keyringPath: join(folder, 'keyring.json'),
-    remove: () => rm(folder, { recursive: true }),
+    remove: async () => {
+      await testLog.destroy();
+      await rm(folder, { recursive: true });
+    },
   };
 }
 
@@ -59,22 +69,39 @@ export const testConfig: KeysConfig = {
 export async function startKeys(
   world: KeysWorld,
   config: Partial<KeysConfig> = {},
+  options: { readonly waitsForLog: boolean } = { waitsForLog: true },
 ): Promise<RunningKeys> {
   const kms = await openKeyringKms({ path: world.keyringPath, randomBytes });
   const logger = createLogger({ service: 'keys', level: 'silent' });
+  const network = createInProcessNetwork();
   const service = createKeys(
     { ...testConfig, ...config },
-    { db: world.db, kms, clock: world.clock, randomBytes, logger },
+    { ...world, kms, peers: network.peersFor('keys'), randomBytes, logger },
   );
-  const network = createInProcessNetwork();
   network.register('keys', service.internalApi);
   await service.start();
+  if (options.waitsForLog) await waitUntilLeasing(network.peersFor('privacy'));
   return {
     service,
     kms,
     peersOf: (name) => network.peersFor(name),
     stop: () => service.stop(),
   };
+}
+
+/** Until privacy.v1 has been read to its end. */
+async function waitUntilLeasing(peers: Peers): Promise<void> {
+  const request = { tenantId: 'nobody', holderId: 'waiting' };
+  for (;;) {
+    try {
+      await peers('keys').unary(KeyServiceService.leaseTokenKey, request);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      if (error.reason === 'TENANT_UNKNOWN') return;
+      if (error.reason !== 'KEYS_CATCHING_UP') throw error;
+    }
+    await systemClock.sleep(5);
+  }
 }
 
 export function tenantNamed(name: string): TenantId {
