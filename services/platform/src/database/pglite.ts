@@ -59,8 +59,8 @@ export interface PgliteDatabases {
 }
 
 /**
- * The adapter of PGlite's one connection. Session-level advisory locks mean nothing on a connection that all share,
- * so relays of one process exclude each other by `heldLocks` (see lock-session.ts).
+ * The adapter of one schema on PGlite's one connection. Session-level advisory locks mean nothing on a connection that
+ * all share, so relays of one process exclude each other by `heldLocks` (see lock-session.ts).
  */
 export class SharedConnectionAdapter extends PGliteAdapter {
   readonly heldLocks = new Set<string>();
@@ -136,6 +136,15 @@ function createDriver(session: PgliteSession): Driver {
   };
 }
 
+function dialectOf(adapter: SharedConnectionAdapter, driver: Driver): Dialect {
+  return {
+    createAdapter: () => adapter,
+    createDriver: () => driver,
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  };
+}
+
 /** Tells `onHung` when a statement is older than `timeoutMs`. */
 function createWatch(timeoutMs: number, onHung: (reason: string) => void): Watch {
   return async (work) => {
@@ -160,19 +169,16 @@ export function createPgliteDatabases(
   const session = new PgliteSession(pglite, watch);
   const turns = createTurns();
   const held = new AsyncLocalStorage<Held>();
-  const adapter = new SharedConnectionAdapter();
+  const adapters = new Map<string, SharedConnectionAdapter>();
   const driver = createDriver(session);
-  const dialect: Dialect = {
-    createAdapter: () => adapter,
-    createDriver: () => driver,
-    createIntrospector: (db) => new PostgresIntrospector(db),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
-  };
   return {
     database<Schema>(schemaName: string) {
       if (!/^[a-z][a-z0-9_]{0,62}$/.test(schemaName)) {
         throw new RangeError(`${schemaName} cannot name a schema`);
       }
+      const adapter = adapters.get(schemaName) ?? new SharedConnectionAdapter();
+      adapters.set(schemaName, adapter);
+      const dialect = dialectOf(adapter, driver);
       const provider = new SchemaConnectionProvider(schemaName, session, turns, held);
       const executor = new DefaultQueryExecutor(dialect.createQueryCompiler(), adapter, provider);
       return new Kysely<Schema>({ config: { dialect }, driver, executor, dialect });

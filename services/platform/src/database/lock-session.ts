@@ -1,0 +1,73 @@
+import { type Kysely, sql } from 'kysely';
+import { advisoryLockNumber } from './fence-lock.ts';
+import { SharedConnectionAdapter } from './pglite.ts';
+
+/** Locks that outlive a transaction, and the only handle that may be used under them. */
+export interface LockSession<Schema> {
+  /**
+   * On PostgreSQL the very connection that holds the locks: when it breaks, the server frees the locks and every
+   * statement of ours fails, so nobody goes on as owner without being it. Its transactions take turns.
+   */
+  readonly db: Kysely<Schema>;
+  /** False when another session has it. A lock once taken is kept until the session ends. */
+  tryLock(name: string): Promise<boolean>;
+}
+
+/**
+ * Runs `work` with a session for locks of the schema of `db`; frees them when it ends, however it ends. PostgreSQL:
+ * session-level advisory locks on a connection taken from the pool for as long as `work` runs. PGlite: one process
+ * has one connection, so a set of names in memory does the same.
+ */
+export async function withLockSession<Schema, T>(
+  db: Kysely<Schema>,
+  work: (session: LockSession<Schema>) => Promise<T>,
+): Promise<T> {
+  const { adapter } = db.getExecutor();
+  if (adapter instanceof SharedConnectionAdapter) {
+    return withLocksInMemory(db, adapter.heldLocks, work);
+  }
+  return db.connection().execute(async (connection) => withAdvisoryLocks(connection, work));
+}
+
+async function withLocksInMemory<Schema, T>(
+  db: Kysely<Schema>,
+  heldLocks: Set<string>,
+  work: (session: LockSession<Schema>) => Promise<T>,
+): Promise<T> {
+  const mine: string[] = [];
+  const tryLock = async (name: string): Promise<boolean> => {
+    if (mine.includes(name)) return true;
+    if (heldLocks.has(name)) return false;
+    heldLocks.add(name);
+    mine.push(name);
+    return true;
+  };
+  try {
+    return await work({ db, tryLock });
+  } finally {
+    for (const name of mine) heldLocks.delete(name);
+  }
+}
+
+async function withAdvisoryLocks<Schema, T>(
+  connection: Kysely<Schema>,
+  work: (session: LockSession<Schema>) => Promise<T>,
+): Promise<T> {
+  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(connection);
+  const schemaName = rows[0]?.name ?? '';
+  const mine = new Set<string>();
+  const tryLock = async (name: string): Promise<boolean> => {
+    if (mine.has(name)) return true;
+    const lockNumber = advisoryLockNumber('session', schemaName, name);
+    const { rows: answers } = await sql<{ taken: boolean }>`
+      select pg_try_advisory_lock(${lockNumber}::int8) as taken`.execute(connection);
+    const taken = answers[0]?.taken === true;
+    if (taken) mine.add(name);
+    return taken;
+  };
+  try {
+    return await work({ db: connection, tryLock });
+  } finally {
+    await sql`select pg_advisory_unlock_all()`.execute(connection);
+  }
+}
