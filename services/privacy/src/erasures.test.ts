@@ -356,6 +356,8 @@ describe('erasures', function () {
       };
       const watching = watch();
       await eventually(async () => (seen.length > 0 ? true : undefined));
+      // Two polls without a change: nothing is told again.
+      await systemClock.sleep(2_200);
       world.keys.unreadableAt = unreadableAt;
       await complete(erasureId);
       await watching;
