@@ -16,44 +16,65 @@ interface Horizon {
   readonly asOfMs: number;
 }
 
-export interface CompletenessPorts {
+export interface MarkPorts {
   readonly topics: readonly TopicName[];
   readonly peers: Peers;
   /** The highest sequence per partition up to which everything lies in the ledger. */
   readonly insertedSequences: () => Promise<Sequences>;
+}
+
+/** The "complete up to" mark. */
+export interface Mark {
+  /**
+   * Milliseconds since 1970: every event recorded before this moment is in the ledger. Undefined after a start, until
+   * the owners have been asked and what they said has been reached: nothing is claimed from memory.
+   */
+  completeUpToMs(): number | undefined;
+  /** Looks once how far things are. */
+  advance(signal: AbortSignal): Promise<void>;
+}
+
+const callTimeoutMs = 10_000;
+
+/**
+ * Asks every owner how far its topic goes and as of when, and once the ledger holds all of that, moves the mark to the
+ * earliest of the moments. The horizon is held until it is reached: under load newer heads would always be ahead.
+ */
+export function createMark(ports: MarkPorts): Mark {
+  let horizon: Horizon | undefined;
+  let mark: number | undefined;
+  return {
+    completeUpToMs: () => mark,
+    advance: async (signal) => {
+      horizon ??= await askOwners(ports, signal);
+      if (!isReached(horizon, await ports.insertedSequences())) return;
+      // An owner's clock may go back; the mark does not.
+      mark = Math.max(mark ?? 0, horizon.asOfMs);
+      horizon = undefined;
+    },
+  };
+}
+
+export interface CompletenessPorts extends MarkPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly pollMs: number;
 }
 
 export interface Completeness extends Loop {
-  /**
-   * Milliseconds since 1970: every event recorded before this moment is in the ledger. Undefined after a start, until
-   * the owners have been asked and what they said has been reached: nothing is claimed from memory.
-   */
+  /** See `Mark`. */
   completeUpToMs(): number | undefined;
 }
 
-const callTimeoutMs = 10_000;
-
-/**
- * Keeps the "complete up to" mark. It asks every owner how far its topic goes and as of when, waits until the ledger
- * holds all of that, and moves the mark to the earliest of the moments. The horizon is held until it is reached: under
- * load newer heads would always be ahead.
- */
+/** Keeps the mark: when woken after a chunk, else every now and then. */
 export function createCompleteness(ports: CompletenessPorts): Completeness {
-  let horizon: Horizon | undefined;
-  let mark: number | undefined;
+  const mark = createMark(ports);
   const loop = createLoop({
     name: 'completeness',
     clock: ports.clock,
     pollMs: ports.pollMs,
     run: async (signal) => {
-      horizon ??= await askOwners(ports, signal);
-      if (!isReached(horizon, await ports.insertedSequences())) return 'idle';
-      // An owner's clock may go back; the mark does not.
-      mark = Math.max(mark ?? 0, horizon.asOfMs);
-      horizon = undefined;
+      await mark.advance(signal);
       return 'idle';
     },
     onError: (error, delayMs) => {
@@ -61,13 +82,10 @@ export function createCompleteness(ports: CompletenessPorts): Completeness {
       ports.logger.warn({ component: 'completeness', reason, delayMs }, 'heads are not known');
     },
   });
-  return { ...loop, completeUpToMs: () => mark };
+  return { ...loop, completeUpToMs: () => mark.completeUpToMs() };
 }
 
-async function askOwners(
-  { topics, peers }: CompletenessPorts,
-  signal: AbortSignal,
-): Promise<Horizon> {
+async function askOwners({ topics, peers }: MarkPorts, signal: AbortSignal): Promise<Horizon> {
   const heads = new Map<string, bigint>();
   const answers = await Promise.all(
     topics.map(async (topic) => {

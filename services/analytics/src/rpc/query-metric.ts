@@ -56,6 +56,12 @@ function metricRow({ grain, fromMs, groupBy }: MetricQuery, row: LedgerRow): Met
     })),
     exact: row.exact,
     accepted: row.accepted,
-    exactSum: BigInt.asIntN(64, row.sum),
+    exactSum: int64(row.sum),
   };
+}
+
+/** The wire has 64 bits; a sum beyond them is refused, as a wrapped one would be a lie. */
+function int64(sum: bigint): bigint {
+  if (BigInt.asIntN(64, sum) === sum) return sum;
+  throw new ServiceError('INTERNAL_DEFECT', 'A sum passes 64 bits. Narrow the range.');
 }

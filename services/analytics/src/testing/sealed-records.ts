@@ -34,13 +34,18 @@ export interface TestKeys {
 
 const token = 'ab'.repeat(16) as Token;
 
+/** The data key of a test's scope, 32 bytes. */
+export function testSecret(tenantId: string, kind: Scope['kind']): Buffer {
+  return createHash('sha256').update(`${tenantId}/${kind}`).digest();
+}
+
 export function createTestKeys(): TestKeys {
   const leases = new Map<string, SealLease>();
   const refusals = new Map<TenantId, LeaseRefusal['status']>();
   const asked: Scope[] = [];
   const leaseOf = (tenantId: TenantId, scope: Scope): SealLease => {
     const name = `${tenantId}/${scope.kind}`;
-    const secretBytes = createHash('sha256').update(name).digest();
+    const secretBytes = testSecret(tenantId, scope.kind);
     const lease = leases.get(name) ?? testLease({ tenantId, scope, secretBytes });
     leases.set(name, lease);
     return lease;

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import {
+  AnalyticsServiceService,
+  type GetPlatformTotalsResponse,
+  QueryMetricRequest,
+  type QueryMetricResponse,
+} from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
+import { PrivacyEvent, ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
+import type { ErasureReceipt } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
+import { topicNamed } from '@lethe/proto/topics.ts';
+import type { Caller, MethodDefinition } from '@lethe/platform/grpc/handler.ts';
+import { createInProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
+import { registerService } from '@lethe/platform/grpc/register.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
+import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import type { Service } from '@lethe/platform/lifecycle/service.ts';
+import { createLogger } from '@lethe/platform/log/logger.ts';
+import { emptyRecord, recordWrite } from '@lethe/platform/testing/log-records.ts';
+import { until } from '@lethe/platform/testing/until.ts';
+import { createAnalytics } from './app.ts';
+import { parseConfig } from './config.ts';
+import { freshDatabase, sharedClickHouse } from './testing/shared-clickhouse.ts';
+import {
+  countedTopics,
+  createProjectionWorld,
+  type ProjectionWorld,
+} from './testing/projection-world.ts';
+import { sampleEvent } from './testing/sample-events.ts';
+import { sealRecord } from './testing/sealed-records.ts';
+import { testKeyService, testReceiptService } from './testing/test-peers.ts';
+
+const acme = 'acme' as TenantId;
+const reader: Caller = { kind: 'tenant', tenantId: acme, subject: 'r', roles: ['reader'] };
+const erasureId = '01890000-0000-7000-8000-000000000002';
+
+describe('analytics, composed', () => {
+  let world: ProjectionWorld;
+  let analytics: Service;
+  const receipts: ErasureReceipt[] = [];
+  const asOf = new Date(Date.UTC(2025, 4, 2));
+
+  before(async function () {
+    this.timeout(60_000);
+    world = await createProjectionWorld('app');
+    const network = createInProcessNetwork();
+    network.register('keys', [testKeyService(() => [])]);
+    network.register('privacy', [testReceiptService(receipts), sequenceService('privacy.v1')]);
+    for (const topic of countedTopics) {
+      network.register(topicNamed(topic).owner, [sequenceService(topic)]);
+    }
+    analytics = createAnalytics(
+      parseConfig({ ANALYTICS_CHUNK_FILL_MS: '5', ANALYTICS_COMPLETENESS_POLL_MS: '10' }),
+      {
+        db: world.db,
+        eventLog: world.log,
+        clickHouse: sharedClickHouse(),
+        ledgerDatabase: freshDatabase('app'),
+        peers: network.peersFor('analytics'),
+        clock: systemClock,
+        randomBytes,
+        logger: createLogger({ service: 'analytics', level: 'silent' }),
+      },
+    );
+    await analytics.start();
+  });
+
+  after(async () => {
+    await analytics.stop();
+    await world.destroy();
+  });
+
+  function sequenceService(topic: string) {
+    return registerService(SequenceServiceService, {
+      missing: async () => ({ erased: [] }),
+      heads: async () => {
+        const ends = await world.log.endOffsets(topic);
+        const heads = ends.map((end, partition) => ({ partition, sequence: end }));
+        return { heads, asOf };
+      },
+    });
+  }
+
+  async function call<Request, Response>(
+    definition: MethodDefinition<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const methods = analytics.publicApi.flatMap((registration) => registration.methods);
+    const method = methods.find((each) => each.definition.path === definition.path);
+    assert.ok(method?.kind === 'unary');
+    const { signal } = new AbortController();
+    const response = await method.handler(request, { caller: reader, signal });
+    return definition.responseDeserialize(definition.responseSerialize(response as Response));
+  }
+
+  const query = async (metricId: string): Promise<QueryMetricResponse> =>
+    call(AnalyticsServiceService.queryMetric, { ...QueryMetricRequest.create(), metricId });
+
+  it('shows a tenant what was on the log, and says up to when that is complete', async () => {
+    const records = Array.from({ length: 80 }, (_, index) =>
+      sealRecord(world.keys, {
+        tenantId: acme,
+        ...sampleEvent(index),
+        occurredAtMs: Date.UTC(2025, 4, 1, index % 24),
+        contributor: '00000000000000a1',
+      }),
+    );
+    await world.append('tickets.v1', 2, records);
+    await until(async () => (await query('created')).rows[0]?.exact === 10n);
+    await until(async () => (await query('created')).completeUpTo?.getTime() === asOf.getTime());
+    const [created] = (await query('created')).rows;
+    assert.equal(created?.exact, 10n);
+    assert.ok(created.accepted > 0n && created.accepted < 10n);
+    const totals: GetPlatformTotalsResponse = await call(
+      AnalyticsServiceService.getPlatformTotals,
+      {},
+    );
+    assert.equal(totals.totals.find(({ metricId }) => metricId === 'created')?.exact, 10n);
+    assert.equal(analytics.problem(), undefined);
+  });
+
+  it('sends a receipt for an erasure', async () => {
+    const record = emptyRecord('erasure');
+    const value = ScopesErased.fromPartial({ erasureId, obligedServices: ['analytics'] });
+    const event: PrivacyEvent['event'] = { $case: 'scopesErased', value };
+    const clearPayload = Buffer.from(PrivacyEvent.encode({ event }).finish());
+    await world.appendRaw('privacy.v1', 0, 1n, [recordWrite({ ...record, clearPayload })]);
+    await until(() => receipts.length > 0);
+    assert.equal(receipts[0]?.service, 'analytics');
+  });
+
+  it('names a partition that stopped in its health', async () => {
+    await world.appendRaw('usage.v1', 0, 5n, [recordWrite(emptyRecord('behind a gap'))]);
+    await until(() => analytics.problem()?.includes('usage.v1/0 stopped') === true);
+  });
+});
+
+describe('configuration of analytics', () => {
+  it('has a default for everything and names every wrong setting', () => {
+    assert.ok(Object.isFrozen(parseConfig({})));
+    assert.throws(
+      () => parseConfig({ ANALYTICS_CHUNK_RECORDS_MAX: '0', ANALYTICS_ANSWER_ROWS_MAX: 'many' }),
+      (error: { reason: string; violations: { field: string }[] }) => {
+        assert.equal(error.reason, 'CONFIG_INVALID');
+        assert.deepEqual(
+          error.violations.map(({ field }) => field),
+          ['ANALYTICS_CHUNK_RECORDS_MAX', 'ANALYTICS_ANSWER_ROWS_MAX'],
+        );
+        return true;
+      },
+    );
+  });
+});
