@@ -4,6 +4,7 @@ import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import { PredictionServiceService } from '@lethe/proto/gen/lethe/predictions/v1/service.ts';
 import type { PredictionsConfig } from './config.ts';
+import { createTicketsEffect } from './consumer.ts';
 import { migrations } from './migrations/migrations.ts';
 import { predictionFamily } from './prediction-events.ts';
 import { listPredictions } from './rpc/list-predictions.ts';
@@ -19,6 +20,7 @@ export function createPredictions(config: PredictionsConfig, ports: PredictionsP
       family: predictionFamily,
       options: config.eventStore,
       migrations,
+      observes: { topics: ['tickets.v1'], effect: createTicketsEffect },
       publicApi: ({ eventStore, keys }) => {
         const { append, stream } = createAppendHandlers({ eventStore, keys }, parser);
         return [

@@ -3,6 +3,7 @@ import { eventBytesOf } from '@lethe/platform/sealing/event.ts';
 import { PredictionEvent } from '@lethe/proto/gen/lethe/predictions/v1/events.ts';
 import {
   type AnyPredictionEvent,
+  type PredictionCommand,
   decide,
   initialPredictionState,
   type PredictionState,
@@ -30,14 +31,18 @@ export const predictionStateCodec: StateCodec<PredictionState> = {
 };
 
 /** How predictions use the event store: streams are tickets, sealed under keys that only tickets creates. */
-export const predictionFamily: EventFamily<AnyPredictionEvent, PredictionState> = {
+export const predictionFamily: EventFamily<PredictionCommand, PredictionState> = {
   service: 'predictions',
   topic: 'predictions.v1',
   streamKind: 'ticket',
   keepsRecords: true,
   stateCodec: predictionStateCodec,
-  decide: (state, event, { eventId, causationId }) => {
-    const decision = decide(state ?? initialPredictionState, { event, eventId, causationId });
+  decide: (known, command, { eventId, causationId }) => {
+    const state = known ?? initialPredictionState;
+    if (command.$case === 'ticketDimensions') {
+      return { kind: 'observed', state: { ...state, dimensions: command.value } };
+    }
+    const decision = decide(state, { event: command, eventId, causationId });
     return {
       kind: 'decided',
       event: encodePredictionEvent(decision.event),

@@ -5,6 +5,10 @@ import type { TicketDimensionFacts } from '@lethe/proto/gen/lethe/tickets/v1/fac
 /** One of the prediction events, as the contract's union says it. */
 export type AnyPredictionEvent = NonNullable<PredictionEvent['event']>;
 
+/** What predictions decide on: their own events, and what tickets.v1 says of a ticket. */
+export type PredictionCommand =
+  AnyPredictionEvent | { readonly $case: 'ticketDimensions'; readonly value: TicketDimensionFacts };
+
 /** What later events repeat of a prediction. */
 export type RememberedPrediction = Pick<
   PredictionMadeFacts,

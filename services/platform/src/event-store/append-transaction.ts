@@ -44,7 +44,8 @@ export async function appendInTransaction<Command, State>(
   const missing = streamsToOpen(batch);
   await insertMissingStreams(tx, tenantId, missing, ports.partitions);
   const streams = await lockStreams(tx, tenantId, streamTokensOf(batch));
-  const recordIds = batch.items.map((item) => recordIdOf(tenantId, item.eventId));
+  const events = batch.items.filter((item) => item.isObservation !== true);
+  const recordIds = events.map((item) => recordIdOf(tenantId, item.eventId));
   const indexed = await findIndexed(tx, recordIds);
   const { randomBytes } = ports;
   const loaded: LoadedBatch = { fences, streams, indexed, recordedAtMs, randomBytes };
@@ -56,8 +57,8 @@ export async function appendInTransaction<Command, State>(
     await enqueue(tx, family.topic, outcome.outboxRows);
     await insertRecords(tx, tenantId, outcome.recordRows);
     await addPersonBoxes(tx, tenantId, outcome.personBoxes);
-    await updateStreams(tx, tenantId, outcome.movedStreams);
   }
+  await updateStreams(tx, tenantId, outcome.movedStreams);
   await deleteEmptyStreams(tx, tenantId, unusedStreams(missing, streams, outcome.movedStreams));
   // A key that was revoked while we wrote must not be committed under.
   for (const lease of grantedLeases(batch)) lease.assertUsable();

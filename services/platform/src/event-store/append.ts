@@ -114,7 +114,8 @@ function outward(error: unknown): unknown {
   });
 }
 
-async function leaseStates(
+/** Leases keys of older generations, by key id in hex. */
+export async function leaseStates(
   keys: KeyClient,
   tenantId: TenantId,
   requests: readonly OpenRequest[],

@@ -51,6 +51,7 @@ function answerItem<Command, State>(
     return { outcome: isUnknown ? 'unknown_ticket' : 'erased' };
   }
   if (isErased(work, item, lease)) return { outcome: 'erased' };
+  if (item.isObservation === true) return observe(work, item, lease);
   const digest = contentDigest(
     lease.digestKey,
     item.shape.type,
@@ -93,6 +94,24 @@ function isOwnerErased<Command, State>(
   return cutOffMs !== undefined && item.occurredAtMs < cutOffMs + batch.limits.fenceSkewMs;
 }
 
+function observe<Command, State>(
+  { batch, streams }: Work<Command, State>,
+  item: AppendItem<Command>,
+  lease: SealLease,
+): AppendAnswer {
+  const stream = streams.get(streamKeyOf(item, lease), lease);
+  if (stream === undefined) return { outcome: 'unknown_ticket' };
+  const decision = batch.family.decide(stream.state, item.command, {
+    eventId: item.eventId,
+    occurredAtMs: item.occurredAtMs,
+    causationId: item.causationId,
+    personTokens: new Map(),
+  });
+  if (decision.kind !== 'observed') throw new RangeError('an observation was taken for an event');
+  streams.observe(stream, decision.state);
+  return { outcome: 'accepted', position: stream.position };
+}
+
 function answerKnown(
   { stream }: IndexedEvent,
   item: AppendItem<unknown>,
@@ -124,6 +143,7 @@ function decideItem<Command, State>(
     personTokens: livingTokens(personKeys),
   });
   if (decision.kind === 'unknown_ticket') return { outcome: 'unknown_ticket' };
+  if (decision.kind === 'observed') throw new RangeError('an event was taken for an observation');
   if (decision.kind === 'refused') {
     return { outcome: 'invalid', reason: 'INVALID_FIELDS', violations: decision.violations };
   }

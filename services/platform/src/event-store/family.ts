@@ -32,6 +32,11 @@ export interface AppendItem<Command> {
   readonly agentPart: string | undefined;
   /** What `decide` looks at. */
   readonly command: Command;
+  /**
+   * Nothing of the caller's is stored: `decide` answers `observed`. Its consumer's checkpoint keeps it from being
+   * applied twice, so that it has no place in the event index.
+   */
+  readonly isObservation?: true;
 }
 
 /** An event that was decided on. */
@@ -49,6 +54,8 @@ export type Decision<State> =
       readonly derived: readonly (DecidedEvent & { readonly name: string })[];
       readonly state: State;
     }
+  /** Nothing happened here, but something is known now. */
+  | { readonly kind: 'observed'; readonly state: State }
   | { readonly kind: 'unknown_ticket' }
   | { readonly kind: 'refused'; readonly violations: readonly FieldViolation[] };
 

@@ -70,7 +70,8 @@ async function leaseContributors<Command, State>(
   keys: KeyClient,
   { tenantId, items }: BatchToLease<Command, State>,
 ): Promise<ReadonlyMap<number, ContributorMaker>> {
-  const months = [...new Set(items.map((item) => monthOf(item.occurredAtMs)))];
+  const events = items.filter((item) => item.isObservation !== true);
+  const months = [...new Set(events.map((item) => monthOf(item.occurredAtMs)))];
   const makers = await Promise.all(months.map((month) => keys.contributors(tenantId, month)));
   const byMonth = new Map<number, ContributorMaker>();
   for (const [index, month] of months.entries()) {

@@ -37,6 +37,27 @@ export interface Opened<State> {
 
 const attemptsMax = 3;
 
+const noState: StateCodec<never> = {
+  name: '',
+  encode: () => {
+    throw new RangeError('no state was asked for');
+  },
+  decode: () => {
+    throw new RangeError('no state was asked for');
+  },
+};
+
+/** `openAll` without states. */
+export async function openRecords(
+  keys: KeyClient,
+  tenantId: TenantId,
+  records: readonly LogRecord[],
+  wants: (kind: PartKind) => boolean,
+): Promise<readonly OpenedRecord[]> {
+  const opened = await openAll(keys, tenantId, { records, wants, states: [], codec: noState });
+  return opened.records;
+}
+
 /**
  * Leases and opens. A lease that runs out or is revoked in between is asked for again: an erasure that happens
  * meanwhile is then answered as erased. Throws TAMPERED, KEY_UNKNOWN, KEYS_UNAVAILABLE.
@@ -98,7 +119,7 @@ function openState<State>(
     throw new ServiceError('KEY_UNKNOWN', `state of stream ${stream.token}: ${lease.status}`);
   }
   if (stream.state === undefined) throw new RangeError(`stream ${stream.token} has no state`);
-  const { token: streamToken, position: version } = stream;
+  const { token: streamToken, version } = stream;
   const binding = { tenantId, name: codec.name, streamToken, version };
   return codec.decode(openValue(lease, binding, stream.state));
 }

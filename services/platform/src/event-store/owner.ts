@@ -1,7 +1,9 @@
 import type { Kysely } from 'kysely';
 import { ErasureParticipantServiceService } from '@lethe/proto/gen/lethe/erasure/v1/service.ts';
 import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
-import { createConsumer } from '../consumer/consumer.ts';
+import { type Consumer, createConsumer } from '../consumer/consumer.ts';
+import type { ConsumerEffect } from '../consumer/port.ts';
+import type { TopicName } from '@lethe/proto/topics.ts';
 import { migrateToLatest, type Migrations } from '../database/migrate.ts';
 import type { EventLog } from '../event-log/port.ts';
 import type { Peers, ServiceRegistration } from '../grpc/handler.ts';
@@ -14,7 +16,13 @@ import type { Logger } from '../log/logger.ts';
 import { createRelay } from '../outbox/relay.ts';
 import { sequenceServiceHandlers } from '../outbox/sequence-service.ts';
 import { createReceiptSender } from '../receipts/receipt-sender.ts';
-import { createEventStore, type EventStore, type EventStoreOptions } from './append.ts';
+import {
+  createEventStore,
+  type EventStore,
+  type EventStoreOptions,
+  type EventStorePorts,
+} from './append.ts';
+import { createObserver, type LeasedObservations, type Observer } from './observe.ts';
 import { createErasureEffect } from './erasure-effect.ts';
 import { createErasureJobs } from './erasure-job.ts';
 import { previewErasure } from './erasure-preview.ts';
@@ -45,6 +53,19 @@ export interface EventOwner<Command, State> {
   readonly migrations: Migrations;
   /** The public RPCs. */
   readonly publicApi: (parts: OwnerParts<Command>) => readonly ServiceRegistration[];
+  /** Topics of other owners, beside privacy.v1, and what is done with them. */
+  readonly observes?: {
+    readonly topics: readonly TopicName[];
+    readonly effect: (
+      parts: ObserverParts<Command>,
+    ) => ConsumerEffect<EventStoreSchema, readonly LeasedObservations[]>;
+  };
+}
+
+/** The parts that a consumer of other owners' topics uses. */
+export interface ObserverParts<Command> {
+  readonly keys: KeyClient;
+  readonly observer: Observer<Command>;
 }
 
 /**
@@ -52,18 +73,20 @@ export interface EventOwner<Command, State> {
  * other services may ask of it. tickets, predictions and usage differ in family and RPCs alone.
  */
 export function createEventOwner<Command, State>(
-  { family, options, migrations, publicApi }: EventOwner<Command, State>,
+  owner: EventOwner<Command, State>,
   ports: OwnerPorts,
 ): Service {
   const { db, eventLog, clock, randomBytes } = ports;
+  const { family, options } = owner;
   const { topic } = family;
   const loops = createLoops(family, ports);
   const { keys, relay } = loops;
   const partitions = eventLog.partitionsOf(topic);
   const storePorts = { db, keys, clock, randomBytes, partitions, onEnqueued: () => relay.wake() };
   const eventStore = createEventStore(family, storePorts, options);
+  const observing = createObserving(owner, storePorts, ports);
   return {
-    publicApi: publicApi({ eventStore, keys }),
+    publicApi: owner.publicApi({ eventStore, keys }),
     internalApi: [
       registerService(SequenceServiceService, sequenceServiceHandlers(db, topic, clock)),
       registerService(ErasureParticipantServiceService, {
@@ -71,14 +94,30 @@ export function createEventOwner<Command, State>(
       }),
     ],
     start: async () => {
-      await migrateToLatest(db, migrations);
+      await migrateToLatest(db, owner.migrations);
       await loops.start();
+      observing?.start();
     },
     stop: async () => {
+      await observing?.stop();
       await loops.stop();
     },
-    problem: () => loops.problem(),
+    problem: () => loops.problem() ?? observing?.problem(),
   };
+}
+
+/** The consumer of other owners' events. It may lag; nobody waits for it. */
+function createObserving<Command, State>(
+  { family, options, observes }: EventOwner<Command, State>,
+  storePorts: EventStorePorts,
+  { db, eventLog, peers, clock, logger }: OwnerPorts,
+): Consumer | undefined {
+  if (observes === undefined) return undefined;
+  const observer = createObserver(family, storePorts, options);
+  const effect = observes.effect({ keys: storePorts.keys, observer });
+  const name = `${family.service}-observing`;
+  const { topics } = observes;
+  return createConsumer({ name, db, eventLog, topics, peers, effect, clock, logger });
 }
 
 /** What runs beside the RPCs. */

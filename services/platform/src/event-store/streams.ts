@@ -13,6 +13,8 @@ export interface StreamRow extends StreamKey {
   /** Of its last event; 0 when none was stored yet. */
   readonly position: number;
   readonly openedAtMs: number;
+  /** Of the state; rises with each change. */
+  readonly version: number;
   /** A box. */
   readonly state: Buffer | undefined;
 }
@@ -44,8 +46,8 @@ export async function insertMissingStreams(
   if (keys.length === 0) return;
   const sorted = keys.toSorted(byText);
   await sql`
-    insert into streams (tenant_id, token, incarnation, partition, position, opened_at_ms)
-    select ${tenantId}, token, incarnation, partition, 0, 0
+    insert into streams (tenant_id, token, incarnation, partition, position, opened_at_ms, version)
+    select ${tenantId}, token, incarnation, partition, 0, 0, 0
     from unnest(${sorted.map((key) => key.token)}::text[], ${sorted.map((key) => key.incarnation)}::int4[],
       ${sorted.map((key) => partitionOf(key.token, partitions))}::int4[]) as missing (token, incarnation, partition)
     on conflict do nothing`.execute(tx);
@@ -58,7 +60,7 @@ export async function lockStreams(
   tokens: readonly Token[],
 ): Promise<ReadonlyMap<string, StreamRow>> {
   const { rows } = await sql<EventStoreSchema['streams']>`
-    select token, incarnation, partition, position, opened_at_ms, state from streams
+    select token, incarnation, partition, position, opened_at_ms, version, state from streams
     where tenant_id = ${tenantId} and token = any(${tokens}::text[])
     order by token, incarnation for update`.execute(tx);
   return new Map(
@@ -78,6 +80,7 @@ export function streamOfRow(row: EventStoreSchema['streams']): StreamRow {
     partition: row.partition,
     position: Number(row.position),
     openedAtMs: Number(row.opened_at_ms),
+    version: Number(row.version),
     state: row.state ?? undefined,
   };
 }
@@ -90,12 +93,13 @@ export async function updateStreams(
 ): Promise<void> {
   if (streams.length === 0) return;
   await sql`
-    update streams set position = moved.position, opened_at_ms = moved.opened_at_ms, state = moved.state
+    update streams set position = moved.position, opened_at_ms = moved.opened_at_ms, version = moved.version,
+      state = moved.state
     from unnest(${streams.map((stream) => stream.token)}::text[],
       ${streams.map((stream) => stream.incarnation)}::int4[], ${streams.map((stream) => stream.position)}::int8[],
-      ${streams.map((stream) => stream.openedAtMs)}::int8[],
+      ${streams.map((stream) => stream.openedAtMs)}::int8[], ${streams.map((stream) => stream.version)}::int8[],
       ${streams.map((stream) => stream.state ?? null)}::bytea[])
-      as moved (token, incarnation, position, opened_at_ms, state)
+      as moved (token, incarnation, position, opened_at_ms, version, state)
     where streams.tenant_id = ${tenantId} and streams.token = moved.token
       and streams.incarnation = moved.incarnation`.execute(tx);
 }
@@ -108,6 +112,6 @@ export async function deleteEmptyStreams(
 ): Promise<void> {
   if (keys.length === 0) return;
   await sql`
-    delete from streams where tenant_id = ${tenantId} and position = 0
+    delete from streams where tenant_id = ${tenantId} and position = 0 and state is null
       and token = any(${keys.map((key) => key.token)}::text[])`.execute(tx);
 }

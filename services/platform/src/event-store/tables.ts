@@ -6,7 +6,7 @@ import type { ConsumerSchema } from '../consumer/tables.ts';
  * counts; what was decided about a stream lies in `state`, a box under the stream's own key.
  */
 export interface EventStoreSchema extends ConsumerSchema {
-  /** A ticket, or an incarnation of a user. `position` is that of its last event; 0 only inside a transaction. */
+  /** A ticket, or an incarnation of a user. `position` is that of its last event; 0 before the first. */
   streams: {
     tenant_id: string;
     token: string;
@@ -15,6 +15,8 @@ export interface EventStoreSchema extends ConsumerSchema {
     position: bigint;
     /** Source time of its first event. */
     opened_at_ms: bigint;
+    /** Rises with every change of `state`, and is bound into its box. */
+    version: bigint;
     state: Buffer | null;
   };
   /**
@@ -96,7 +98,8 @@ export async function createEventStoreTables<Schema>(db: Kysely<Schema>): Promis
 const streamTables = [
   sql`create table streams (
     tenant_id text collate "C" not null, token text collate "C" not null, incarnation int4 not null,
-    partition int4 not null, position int8 not null, opened_at_ms int8 not null, state bytea,
+    partition int4 not null, position int8 not null, opened_at_ms int8 not null,
+    version int8 not null, state bytea,
     primary key (tenant_id, token, incarnation))`,
   sql`create index streams_newest on streams (tenant_id, opened_at_ms desc, token desc)`,
   sql`create table event_index (

@@ -13,6 +13,7 @@ export interface WorkingStream<State> {
   readonly partition: number;
   position: number;
   openedAtMs: number;
+  version: number;
   state: State | undefined;
   moved: boolean;
 }
@@ -27,6 +28,8 @@ export interface WorkingStreams<State> {
   /** Undefined: there is no such stream. Throws LeaseAgain when its state lies under a key that was not leased. */
   get(key: StreamKey, lease: SealLease): WorkingStream<State> | undefined;
   move(stream: WorkingStream<State>, to: StreamMove<State>): void;
+  /** Changes the state without an event. */
+  observe(stream: WorkingStream<State>, state: State): void;
   /** The rows of the streams that moved, each state sealed once. */
   sealMoved(): readonly StreamRow[];
 }
@@ -45,9 +48,10 @@ export function createWorkingStreams<Command, State>(
       if (row === undefined) return undefined;
       const known = working.get(text);
       if (known !== undefined) return known;
-      const { partition, position, openedAtMs } = row;
+      const { partition, position, openedAtMs, version } = row;
       const state = codec === undefined ? undefined : openState(batch, codec, row, lease);
-      const stream = { key, lease, partition, position, openedAtMs, state, moved: false };
+      const facts = { key, lease, partition, position, openedAtMs, version };
+      const stream = { ...facts, state, moved: false };
       working.set(text, stream);
       return stream;
     },
@@ -55,7 +59,11 @@ export function createWorkingStreams<Command, State>(
       if (stream.position === 0) stream.openedAtMs = to.occurredAtMs;
       stream.position = to.position;
       stream.state = to.state;
-      stream.moved = true;
+      markMoved(stream);
+    },
+    observe: (stream, state) => {
+      stream.state = state;
+      markMoved(stream);
     },
     sealMoved: () =>
       [...working.values()]
@@ -65,17 +73,24 @@ export function createWorkingStreams<Command, State>(
           partition: stream.partition,
           position: stream.position,
           openedAtMs: stream.openedAtMs,
+          version: stream.version,
           state: codec === undefined ? undefined : sealState(batch, codec, stream, loaded),
         })),
   };
 }
 
+// Once a batch, however often it changes: only the last state is sealed.
+function markMoved(stream: WorkingStream<unknown>): void {
+  if (!stream.moved) stream.version += 1;
+  stream.moved = true;
+}
+
 function bindingOf<Command, State>(
   { tenantId }: LeasedBatch<Command, State>,
   codec: StateCodec<State>,
-  stream: StreamKey & { readonly position: number },
+  stream: StreamKey & { readonly version: number },
 ) {
-  return { tenantId, name: codec.name, streamToken: stream.token, version: stream.position };
+  return { tenantId, name: codec.name, streamToken: stream.token, version: stream.version };
 }
 
 function openState<Command, State>(
@@ -110,6 +125,6 @@ function sealState<Command, State>(
   { randomBytes }: LoadedBatch,
 ): Buffer | undefined {
   if (stream.state === undefined) return undefined;
-  const binding = bindingOf(batch, codec, { ...stream.key, position: stream.position });
+  const binding = bindingOf(batch, codec, { ...stream.key, version: stream.version });
   return sealValue(stream.lease, binding, codec.encode(stream.state), randomBytes);
 }

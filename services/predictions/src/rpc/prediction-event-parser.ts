@@ -10,7 +10,7 @@ import {
 } from '@lethe/platform/event-store/parse-event.ts';
 import type { TokenMaker } from '@lethe/platform/key-client/port.ts';
 import type { NewPredictionEvent } from '@lethe/proto/gen/lethe/predictions/v1/service.ts';
-import type { AnyPredictionEvent } from '../prediction.ts';
+import type { AnyPredictionEvent, PredictionCommand } from '../prediction.ts';
 import { encodePredictionEvent } from '../prediction-events.ts';
 import { predictionEventRules } from './prediction-event-rules.ts';
 
@@ -23,7 +23,7 @@ export interface ParsedPredictionEvent extends ParsedEnvelope {
 /** Parses what callers append to predictions. `nowMs` bounds the times of events. */
 export function createPredictionEventParser(
   nowMs: () => number,
-): EventParser<NewPredictionEvent, ParsedPredictionEvent, AnyPredictionEvent> {
+): EventParser<NewPredictionEvent, ParsedPredictionEvent, PredictionCommand> {
   return {
     parse: (given, problems) => parsePredictionEvent(given, nowMs(), problems),
     item: itemOf,
@@ -49,7 +49,7 @@ function parsePredictionEvent(
   return { ...envelope, ticketId: given.ticketId, event };
 }
 
-function itemOf(parsed: ParsedPredictionEvent, tokens: TokenMaker): AppendItem<AnyPredictionEvent> {
+function itemOf(parsed: ParsedPredictionEvent, tokens: TokenMaker): AppendItem<PredictionCommand> {
   const { event } = parsed;
   return {
     eventId: eventIdOf(parsed.id, tokens),
