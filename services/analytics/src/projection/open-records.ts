@@ -29,6 +29,9 @@ export async function leaseFacts(
     if (!isFolded(record) || !isTenantId(tenantId)) continue;
     const ofTenant = wanted.get(tenantId) ?? new Map<string, PartOpenRequest>();
     wanted.set(tenantId, ofTenant);
+    const facts = record.parts.find(({ scopeKind }) => scopeKind === ScopeKind.SCOPE_KIND_FACTS);
+    // Nearly every record names a key that is wanted already.
+    if (facts === undefined || ofTenant.has(leaseKeyOf(tenantId, facts))) continue;
     for (const request of factsRequests(record)) {
       ofTenant.set(leaseKeyOf(tenantId, request.part), request);
     }
