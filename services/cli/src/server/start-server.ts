@@ -47,10 +47,12 @@ type ServerMessage = z.infer<typeof messageSchema>;
 export async function startServer(
   wish: ServerWish,
   surroundings: Surroundings,
+  serverMain = findServerMain(),
 ): Promise<RunningServer> {
   const { terminal, clock, signal } = surroundings;
+  signal.throwIfAborted();
   const startedMs = clock.monotonicMs();
-  const child = fork(findServerMain(), [], {
+  const child = fork(serverMain, [], {
     env: { ...surroundings.childEnvironment, ...settingsOf(wish) },
     // What the server logs goes to stderr; stdout is for results.
     stdio: ['ignore', 2, 2, 'ipc'],
