@@ -86,14 +86,14 @@ describe('the erasure driver', function () {
   }
 
   it('looks again soon while leases may live, and seldom when only receipts are missing', async () => {
-    keys.unreadableAt = undefined;
+    keys.isUnreadable = false;
     const erasureId = await request();
     const resting = restingClock();
     const driver = createErasureDriver({ ...ports, clock: resting });
     driver.start();
     await eventually(async () => (resting.restsMs.length > 2 ? true : undefined));
     assert.ok(resting.restsMs.every((restMs) => restMs === 200));
-    keys.unreadableAt = new Date(clock.nowMs());
+    keys.isUnreadable = true;
     await eventually(async () => (await readErasure(db, erasureId))?.unreadableAtMs);
     await eventually(async () => (resting.restsMs.at(-1) === 5_000 ? true : undefined));
     await driver.stop();

@@ -22,7 +22,7 @@ import { migrations } from './migrations/migrations.ts';
 import type { PrivacySchema } from './schema.ts';
 import { readErasure } from './store.ts';
 import { createMortality, Died, mortalPorts } from './testing/dying.ts';
-import { createFakeKeys, type FakeKeys, fencedAt } from './testing/fake-keys.ts';
+import { createFakeKeys, type FakeKeys, fencingMs, revokingMs } from './testing/fake-keys.ts';
 import { pendingEvents } from './testing/published-events.ts';
 
 const tenantId = 'acme' as TenantId;
@@ -122,14 +122,14 @@ describe('the steps of an erasure', function () {
 
   it('lead from the request to a certificate that verifies', async () => {
     const erasureId = newUuid(clock, randomBytes);
-    await request(erasureId);
+    const { requestedAtMs } = await request(erasureId);
     assert.equal(await advanceErasure(ports, erasureId, never), 'rests');
     await giveReceipts(erasureId);
     clock.advance(5_000);
     assert.equal(await advanceErasure(ports, erasureId, never), 'rests');
     const { completion, fence, unreadableAtMs } = await stateOf(erasureId);
     assert.ok(completion && fence);
-    assert.equal(unreadableAtMs, fencedAt.getTime() + 500);
+    assert.equal(unreadableAtMs, requestedAtMs + fencingMs + revokingMs);
     assert.equal(fence.scopes.length, 3);
     assert.equal(completion.purgedAtMs, clock.nowMs() - 5_000);
     assert.equal(completion.physicallyGoneByMs, completion.purgedAtMs + 21_000);
@@ -176,12 +176,12 @@ describe('the steps of an erasure', function () {
 
   it('wait while a lease may still live, and for every obliged receipt', async () => {
     const erasureId = newUuid(clock, randomBytes);
-    keys.unreadableAt = undefined;
+    keys.isUnreadable = false;
     await request(erasureId);
     assert.equal(await advanceErasure(ports, erasureId, never), 'asks-again');
     await giveReceipts(erasureId);
     assert.equal(await advanceErasure(ports, erasureId, never), 'asks-again');
-    keys.unreadableAt = fencedAt;
+    keys.isUnreadable = true;
     await advanceErasure(ports, erasureId, never);
     assert.equal(nextStep(await stateOf(erasureId)), 'done');
     const other = newUuid(clock, randomBytes);

@@ -17,7 +17,7 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { compactVerify, decodeProtectedHeader, importSPKI } from 'jose';
 import { sql } from 'kysely';
 import { eventually } from './testing/eventually.ts';
-import { type FakePerson, tokensOf } from './testing/fake-keys.ts';
+import { type FakePerson, fencingMs, revokingMs, tokensOf } from './testing/fake-keys.ts';
 import {
   createPrivacyWorld,
   officerOf,
@@ -87,10 +87,9 @@ describe('erasures', function () {
     await world.remove();
   });
 
-  const unreadableAt = new Date(Date.UTC(2026, 4, 4, 0, 0, 2));
   beforeEach(() => {
     world.keys.refusal = undefined;
-    world.keys.unreadableAt = unreadableAt;
+    world.keys.isUnreadable = true;
     world.keys.fenceRequests.length = 0;
   });
 
@@ -161,7 +160,9 @@ describe('erasures', function () {
         assert.equal(erasure.tickets, 2n);
         assert.equal(erasure.keysDestroyed, 4n);
         assert.deepEqual(erasure.obligedServices, [...obliged]);
-        assert.deepEqual(erasure.unreadableAt, unreadableAt);
+        const requestedAtMs = erasure.requestedAt?.getTime() ?? 0;
+        const unreadableAtMs = requestedAtMs + fencingMs + revokingMs;
+        assert.equal(erasure.unreadableAt?.getTime(), unreadableAtMs);
       }
       const [fence] = world.keys.fenceRequests;
       assert.equal(fence?.tenantId, acme);
@@ -335,17 +336,17 @@ describe('erasures', function () {
     });
 
     it('goes on in the next process', async () => {
-      world.keys.unreadableAt = undefined;
+      world.keys.isUnreadable = false;
       const { erasureId, state } = await request();
       assert.equal(state, ErasureState.ERASURE_STATE_FENCED);
       await privacy.service.stop();
-      world.keys.unreadableAt = unreadableAt;
+      world.keys.isUnreadable = true;
       privacy = await startPrivacy(world);
       await complete(erasureId);
     });
 
     it('is watched at once, after each change, and until it is completed', async () => {
-      world.keys.unreadableAt = undefined;
+      world.keys.isUnreadable = false;
       const { erasureId } = await request();
       const seen: Erasure[] = [];
       const watch = async (): Promise<void> => {
@@ -358,7 +359,7 @@ describe('erasures', function () {
       await eventually(async () => (seen.length > 0 ? true : undefined));
       // Two polls without a change: nothing is told again.
       await systemClock.sleep(2_200);
-      world.keys.unreadableAt = unreadableAt;
+      world.keys.isUnreadable = true;
       await complete(erasureId);
       await watching;
       const states = seen.map(({ state }) => state);
@@ -377,7 +378,7 @@ describe('erasures', function () {
     });
 
     it('is watched no longer than the watcher wants', async () => {
-      world.keys.unreadableAt = undefined;
+      world.keys.isUnreadable = false;
       const { erasureId } = await request();
       const leaving = new AbortController();
       for await (const { erasure } of privacy.stream(
@@ -394,7 +395,7 @@ describe('erasures', function () {
 
   describe('receipts', () => {
     it('are taken once from each service, and the first stands', async () => {
-      world.keys.unreadableAt = undefined;
+      world.keys.isUnreadable = false;
       const { erasureId } = await request();
       await sendReceipt(erasureId, 'usage', { records: 7n });
       await sendReceipt(erasureId, 'usage', { records: 8n });
@@ -403,7 +404,7 @@ describe('erasures', function () {
         receipts.map(({ service, records }) => [service, records]),
         [['usage', 7n]],
       );
-      world.keys.unreadableAt = unreadableAt;
+      world.keys.isUnreadable = true;
       await complete(erasureId);
       await sendReceipt(erasureId, 'usage');
     });

@@ -93,6 +93,17 @@ describe('an erasure', () => {
     given(requested, fenced, unreadable).when(recordUnreadable).gives();
   });
 
+  it('never claims to be faster than its own clock, whatever the clock of keys says', () => {
+    const early = { ...fence, fencedAtMs: 5 };
+    const atOnce = { ...fence, fencedAtMs: request.requestedAtMs };
+    given(requested)
+      .when({ type: 'recordFence', fence: early })
+      .gives({ type: 'fenced', fence: atOnce });
+    given(requested, fenced)
+      .when({ type: 'recordUnreadable', unreadableAtMs: 5 })
+      .gives({ type: 'becameUnreadable', unreadableAtMs: fence.fencedAtMs });
+  });
+
   it('takes one receipt of each obliged service', () => {
     given(requested, fenced).when(receipt('tickets')).gives(received('tickets'));
     given(requested, fenced, received('tickets')).when(receipt('tickets')).gives();

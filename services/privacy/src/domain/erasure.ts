@@ -95,7 +95,7 @@ export function decide(command: ErasureCommand, state: Erasure | undefined): Era
   if (state === undefined) throw new RangeError(`${command.type} needs an erasure`);
   switch (command.type) {
     case 'recordFence':
-      return state.fence === undefined ? [{ type: 'fenced', fence: command.fence }] : [];
+      return decideFence(command.fence, state);
     case 'recordUnreadable':
       return decideUnreadable(command.unreadableAtMs, state);
     case 'recordReceipt':
@@ -107,9 +107,18 @@ export function decide(command: ErasureCommand, state: Erasure | undefined): Era
   }
 }
 
-function decideUnreadable(unreadableAtMs: number, state: Erasure): ErasureChange[] {
+/** The clock of `keys` may be behind ours; of two moments the later one is claimed. */
+function decideFence(fence: Fence, state: Erasure): ErasureChange[] {
+  if (state.fence !== undefined) return [];
+  const fencedAtMs = Math.max(fence.fencedAtMs, state.requestedAtMs);
+  return [{ type: 'fenced', fence: { ...fence, fencedAtMs } }];
+}
+
+function decideUnreadable(claimedAtMs: number, state: Erasure): ErasureChange[] {
   if (state.fence === undefined) throw new RangeError('unreadable before the fence');
-  return state.unreadableAtMs === undefined ? [{ type: 'becameUnreadable', unreadableAtMs }] : [];
+  if (state.unreadableAtMs !== undefined) return [];
+  const unreadableAtMs = Math.max(claimedAtMs, state.fence.fencedAtMs);
+  return [{ type: 'becameUnreadable', unreadableAtMs }];
 }
 
 /**

@@ -27,16 +27,18 @@ export interface FakeKeys {
   readonly people: FakePerson[];
   /** Every call of Fence, repeats included. */
   readonly fenceRequests: FenceRequest[];
-  /** From when on UnreadableStatus says so; undefined: leases still live. */
-  unreadableAt: Date | undefined;
+  /** False: leases still live. */
+  isUnreadable: boolean;
   /** While set, every call is refused like this. */
   refusal: ServiceError | undefined;
   /** While set, Fence alone is. */
   fenceRefusal: ServiceError | undefined;
 }
 
-/** When the fake's fences stand. */
-export const fencedAt = new Date(Date.UTC(2026, 4, 4, 0, 0, 1));
+/** How long after the cut-off the fake's fences stand. */
+export const fencingMs = 100;
+/** How long after the fence nobody has a key any more, once `isUnreadable`. */
+export const revokingMs = 500;
 
 const tokenKeyOf = (tenantId: string): Buffer =>
   createHash('sha256').update(`token key/${tenantId}`).digest();
@@ -73,6 +75,7 @@ function fencingHandlers(
       state.fenceRequests.push(request);
       const scopes = scopesOf(state, request.personTokens, request.cutOff);
       const first = answers.get(request.erasureId);
+      const fencedAt = new Date((request.cutOff?.getTime() ?? 0) + fencingMs);
       const answer = first ?? { scopes, keysDestroyed: scopes.length + 1, fencedAt };
       answers.set(request.erasureId, answer);
       return answer;
@@ -84,8 +87,10 @@ function fencingHandlers(
     },
     unreadableStatus: async ({ erasureId }) => {
       if (state.refusal !== undefined) throw state.refusal;
-      if (!answers.has(erasureId)) throw new ServiceError('ERASURE_UNKNOWN');
-      return { unreadableAt: state.unreadableAt, holdersWaiting: 0 };
+      const fencedAt = answers.get(erasureId)?.fencedAt;
+      if (fencedAt === undefined) throw new ServiceError('ERASURE_UNKNOWN');
+      if (!state.isUnreadable) return { unreadableAt: undefined, holdersWaiting: 1 };
+      return { unreadableAt: new Date(fencedAt.getTime() + revokingMs), holdersWaiting: 0 };
     },
   };
 }
@@ -126,7 +131,7 @@ export function createFakeKeys(): FakeKeys {
     tenants: new Map(),
     people: [],
     fenceRequests: [],
-    unreadableAt: new Date(fencedAt.getTime() + 500),
+    isUnreadable: true,
     refusal: undefined,
     fenceRefusal: undefined,
   };
