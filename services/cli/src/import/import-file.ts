@@ -53,7 +53,11 @@ export async function importFile(
   const { size } = await stat(file);
   const startedMs = clock.monotonicMs();
   const keeper = createTallyKeeper();
-  const progress = startProgress(terminal, { title: 'Importing', total: Math.max(1, size) });
+  const progress = startProgress(terminal, {
+    title: 'Importing',
+    total: Math.max(1, size),
+    showsCount: false,
+  });
   const reading = { rows: 0, bytes: 0, badRows: 0, firstBadRows: [] as BadRow[] };
   const onBadRow = (row: BadRow) => {
     reading.badRows += 1;

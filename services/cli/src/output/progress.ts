@@ -16,6 +16,8 @@ export interface ProgressPlan {
   readonly title: string;
   /** Undefined when nobody knows how much there is. */
   readonly total: number | undefined;
+  /** False where the note says better how much is done, as for bytes. */
+  readonly showsCount?: boolean;
 }
 
 /** On a terminal one moving line, elsewhere a line at each tenth (or at each power of two without a total). */
@@ -23,15 +25,17 @@ export function startProgress(terminal: Terminal, plan: ProgressPlan): Progress 
   return terminal.isErrTerminal ? movingProgress(terminal, plan) : sparseProgress(terminal, plan);
 }
 
-function movingProgress(terminal: Terminal, { title, total }: ProgressPlan): Progress {
+function movingProgress(
+  terminal: Terminal,
+  { title, total, showsCount = true }: ProgressPlan,
+): Progress {
   const style = terminal.errStyle;
   const spinner = ora({ stream: terminal.errStream, text: title, discardStdin: false }).start();
   return {
     update: (done, note) => {
-      const amount =
-        total === undefined
-          ? formatCount(done)
-          : `${progressBar(done, total)} ${formatCount(done)}`;
+      const count = showsCount ? [formatCount(done)] : [];
+      const bar = total === undefined ? [] : [progressBar(done, total)];
+      const amount = [...bar, ...count].join(' ');
       spinner.text = `${title}  ${style.cyan(amount)}  ${style.dim(note)}`;
     },
     finish: (note) => {
@@ -43,14 +47,18 @@ function movingProgress(terminal: Terminal, { title, total }: ProgressPlan): Pro
   };
 }
 
-function sparseProgress(terminal: Terminal, { title, total }: ProgressPlan): Progress {
+function sparseProgress(
+  terminal: Terminal,
+  { title, total, showsCount = true }: ProgressPlan,
+): Progress {
   let nextAt = total === undefined ? 1024 : total / 10;
   return {
     update: (done, note) => {
       if (done < nextAt) return;
       while (nextAt <= done) nextAt = total === undefined ? nextAt * 2 : nextAt + total / 10;
       const share = total === undefined ? '' : ` ${Math.floor((100 * done) / total)} %`;
-      terminal.err(`${title}${share}  ${formatCount(done)}  ${note}\n`);
+      const count = showsCount ? `  ${formatCount(done)}` : '';
+      terminal.err(`${title}${share}${count}  ${note}\n`);
     },
     finish: (note) => terminal.err(`${title}  ${note}\n`),
     abandon: () => undefined,

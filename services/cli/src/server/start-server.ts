@@ -57,7 +57,11 @@ export async function startServer(
     // What the server logs goes to stderr; stdout is for results.
     stdio: ['ignore', 2, 2, 'ipc'],
   });
-  const progress = startProgress(terminal, { title: 'Starting the server', total: undefined });
+  const progress = startProgress(terminal, {
+    title: 'Starting the server',
+    total: undefined,
+    showsCount: false,
+  });
   try {
     const ready = await readyMessage(child, signal, clock.sleep.bind(clock));
     progress.finish(`ready after ${formatDuration(clock.monotonicMs() - startedMs)}`);

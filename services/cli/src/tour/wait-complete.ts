@@ -17,7 +17,11 @@ export async function waitUntilComplete(
   { clock, signal, terminal }: Surroundings,
 ): Promise<TotalsAnswer> {
   const startedMs = clock.monotonicMs();
-  const progress = startProgress(terminal, { title: 'Analytics catches up', total: undefined });
+  const progress = startProgress(terminal, {
+    title: 'Analytics catches up',
+    total: undefined,
+    showsCount: false,
+  });
   try {
     for (;;) {
       const totals = await fetchTotals(admin);
