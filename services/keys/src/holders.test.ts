@@ -173,6 +173,14 @@ describe('holders', () => {
     assert.equal(holders.unreadable(erasureId), undefined);
   });
 
+  it('closed, ends every watch and takes no holder any more', async () => {
+    const reader = watch(tickets);
+    holders.close();
+    assert.deepEqual(await read(reader, 2), [0n]);
+    assert.throws(() => watch(tickets), ServiceError);
+    assert.throws(() => holders.noteLease(tickets), ServiceError);
+  });
+
   it('cuts off a holder that reads nothing', async () => {
     const reader = watch(tickets);
     for (let index = 0; index <= 10_000; index += 1) {

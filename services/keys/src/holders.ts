@@ -26,7 +26,7 @@ export interface ErasureToRevoke {
 export interface Holders {
   /**
    * Registers the holder and pushes what it has not acknowledged yet: a watch that broke may have lost it. Ends when
-   * the signal fires or the holder registers again.
+   * the signal fires or the holder registers again. Throws SHUTTING_DOWN after `close`.
    */
   watch(holder: HolderName, signal: AbortSignal): AsyncIterable<Revocation>;
   /** Before each lease is issued: it may live until a TTL from now. Throws HOLDER_UNREGISTERED. */
@@ -38,7 +38,7 @@ export interface Holders {
   unreadable(erasureId: ErasureId): Unreadable | undefined;
   /** The clock of this erasure has been stored: forgets it. */
   settled(erasureId: ErasureId): void;
-  /** Ends every watch, so that holders look for another process. */
+  /** Ends every watch for good, so that holders look for another process. */
   close(): void;
 }
 
@@ -73,9 +73,11 @@ export function createHolders(options: HoldersOptions): Holders {
   const holders = new Map<string, Holder>();
   const waiting = createWaitingErasures(nowMs);
   let lastRevocationId = 0n;
+  let isClosed = false;
 
   return {
     watch: (holder, signal) => {
+      if (isClosed) throw new ServiceError('SHUTTING_DOWN');
       const name = nameOf(holder);
       const before = holders.get(name);
       before?.queue.close();
@@ -110,6 +112,7 @@ export function createHolders(options: HoldersOptions): Holders {
     },
     settled: (erasureId) => waiting.remove(erasureId),
     close: () => {
+      isClosed = true;
       for (const { queue } of holders.values()) queue.close();
     },
   };
