@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { LogEntry } from '../event-log/port.ts';
+import { eventIdBytes, eventIdFromBytes, type TenantId } from '../ids/ids.ts';
+import { recordIdOf } from '../ids/record-id.ts';
 import { emptyRecord, eventIdNamed, recordWrite } from '../testing/log-records.ts';
 import { type Checkpoint, firstCheckpoint } from './checkpoints.ts';
 import { classify, firstUnlisted, type SequenceSpan, spanText } from './classify.ts';
@@ -37,7 +39,7 @@ describe('classify', () => {
 
   it('skips what lies at or below the checkpoint and never moves it back', () => {
     const checkpoint = { sequence: 5n, nextOffset: 10n };
-    const found = classify(checkpoint, [recordAt(4n, 8n), recordAt(5n, 9n)]);
+    const found = classify(checkpoint, [recordAt(4n, 7n), recordAt(5n, 8n)]);
     assert.deepEqual(found.fresh, []);
     assert.equal(found.duplicates, 2);
     assert.deepEqual(found.next, checkpoint);
@@ -105,6 +107,16 @@ describe('classify', () => {
       assert.deepEqual(sequencesOf(found.fresh), [1n]);
       assert.deepEqual(found.next, { sequence: 1n, nextOffset: 1n });
     }
+  });
+
+  it('knows an event by the record key made of tenant and event id', () => {
+    const entry = recordAt(1n, 0n);
+    assert.ok(entry.kind === 'record');
+    const keyOf = (tenantId: string): Buffer =>
+      eventIdBytes(recordIdOf(tenantId as TenantId, eventIdFromBytes(entry.eventId)));
+    const found = (eventId: Buffer) => classify(firstCheckpoint, [{ ...entry, eventId }]);
+    assert.deepEqual(sequencesOf(found(keyOf('acme')).fresh), [1n]);
+    assert.equal(found(keyOf('zeta')).malformed, 1n);
   });
 
   it('law: any chunking and redelivery applies each record once, in order, over erased ones', () => {

@@ -46,9 +46,10 @@ export interface Consumer {
    */
   problem(): string | undefined;
   /**
-   * Resolves once everything that was on the log when it was called has been applied (by whoever: what another owner
-   * of the partition applied counts). Rejects when a partition stops before that, or the consumer does, or the log
-   * cannot be reached for the question. Of the partitions assigned to this process; in the embedded log those are all.
+   * Resolves once everything that was on the log when it was called has been applied, by this or another owner of the
+   * partition. Rejects when a partition stops before that, or the consumer does, or the log cannot be reached for the
+   * question. Asks for every partition of the topics: a process that is assigned only some of them would wait for ever;
+   * the embedded log assigns all.
    */
   caughtUp(): Promise<void>;
 }
