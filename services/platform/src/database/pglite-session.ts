@@ -17,11 +17,15 @@ export class PgliteSession implements DatabaseConnection {
   readonly #pglite: PGlite;
   readonly #watch: Watch;
   readonly #knownSchemas = new Set<string>();
+  readonly #onStopped: (reason: string) => void;
   #schemaName: string | undefined;
+  #stopped: ServiceError | undefined;
 
-  constructor(pglite: PGlite, watch: Watch) {
+  /** `onStopped` is told when the database gave up: nothing but a new process gets it back. */
+  constructor(pglite: PGlite, watch: Watch, onStopped: (reason: string) => void) {
     this.#pglite = pglite;
     this.#watch = watch;
+    this.#onStopped = onStopped;
   }
 
   /** Unqualified names mean this schema until the next call; creates it when it does not exist. */
@@ -38,14 +42,10 @@ export class PgliteSession implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    try {
-      const result: Results<Row> = await this.#watch(() =>
-        this.#pglite.query<Row>(query.sql, [...query.parameters]),
-      );
-      return { rows: result.rows, numAffectedRows: BigInt(result.affectedRows ?? 0) };
-    } catch (error) {
-      throw sanitizeDatabaseError(error);
-    }
+    const result = await this.#run<Results<Row>>(() =>
+      this.#pglite.query<Row>(query.sql, [...query.parameters]),
+    );
+    return { rows: result.rows, numAffectedRows: BigInt(result.affectedRows ?? 0) };
   }
 
   streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
@@ -71,11 +71,30 @@ export class PgliteSession implements DatabaseConnection {
 
   /** Statements without parameters and rows; answers the last command tag. */
   async control(statements: string): Promise<string | undefined> {
+    const results = await this.#run(() => this.#pglite.exec(statements));
+    return results.at(-1)?.command;
+  }
+
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    // The statement after a panic would never come back.
+    if (this.#stopped !== undefined) throw this.#stopped;
     try {
-      const results = await this.#watch(() => this.#pglite.exec(statements));
-      return results.at(-1)?.command;
+      return await this.#watch(work);
     } catch (error) {
-      throw sanitizeDatabaseError(error);
+      const clean = sanitizeDatabaseError(error);
+      if (isLastWord(error)) {
+        const said = clean instanceof Error ? clean.message : 'no reason given';
+        const reason = `the embedded database has stopped: ${said}`;
+        this.#stopped = new ServiceError('STORE_UNAVAILABLE', reason, { cause: clean });
+        this.#onStopped(reason);
+      }
+      throw clean;
     }
   }
+}
+
+/** Severities after which a PostgreSQL backend is gone. */
+function isLastWord(error: unknown): boolean {
+  const severity: unknown = error instanceof Error ? Reflect.get(error, 'severity') : undefined;
+  return severity === 'PANIC' || severity === 'FATAL';
 }

@@ -12,7 +12,8 @@ import {
   PostgresQueryCompiler,
 } from 'kysely';
 import { ServiceError } from '../errors/service-error.ts';
-import { PgliteSession, type Watch } from './pglite-session.ts';
+import { startHungQueryWatchdog } from './hung-query.ts';
+import { PgliteSession } from './pglite-session.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /**
@@ -42,8 +43,16 @@ function byteaText(value: unknown): string {
 export interface PgliteDatabasesOptions {
   /** A single statement that takes longer is taken for hung, as on a full disk. Default 60 s. */
   readonly queryTimeoutMs?: number;
-  /** Told once, with the reason. Standalone ends the process: nothing else can get the connection back. */
+  /**
+   * Told once, with the reason, when a statement hangs or the database has stopped (it panics on a full disk). Later
+   * statements throw STORE_UNAVAILABLE or never answer, so standalone ends the process.
+   */
   readonly onHung?: (reason: string) => void;
+  /**
+   * Whether a thread of its own ends the process when a statement spins inside WASM, where neither timers nor signal
+   * handlers run any more. Default false.
+   */
+  readonly killsHungProcess?: boolean;
 }
 
 /** One PGlite, a schema per service. */
@@ -145,28 +154,20 @@ function dialectOf(adapter: SharedConnectionAdapter, driver: Driver): Dialect {
   };
 }
 
-/** Tells `onHung` when a statement is older than `timeoutMs`. */
-function createWatch(timeoutMs: number, onHung: (reason: string) => void): Watch {
-  return async (work) => {
-    const timer = setTimeout(() => {
-      onHung(`a database statement has not answered for ${timeoutMs} ms; is the disk full?`);
-    }, timeoutMs);
-    timer.unref();
-    try {
-      return await work();
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-}
+/** How long a shutdown that `onHung` began may take before the thread ends the process. */
+const killsAfterMs = 10_000;
 
 /** Shares one PGlite among services. Create the PGlite with `pgliteOptions`. */
 export function createPgliteDatabases(
   pglite: PGlite,
   options: PgliteDatabasesOptions = {},
 ): PgliteDatabases {
-  const watch = createWatch(options.queryTimeoutMs ?? 60_000, options.onHung ?? (() => {}));
-  const session = new PgliteSession(pglite, watch);
+  const watchdog = startHungQueryWatchdog({
+    timeoutMs: options.queryTimeoutMs ?? 60_000,
+    onHung: options.onHung ?? (() => {}),
+    killsAfterMs: options.killsHungProcess === true ? killsAfterMs : undefined,
+  });
+  const session = new PgliteSession(pglite, watchdog.watch, watchdog.report);
   const turns = createTurns();
   const held = new AsyncLocalStorage<Held>();
   const adapters = new Map<string, SharedConnectionAdapter>();
@@ -186,6 +187,7 @@ export function createPgliteDatabases(
     async close() {
       await turns.close();
       if (!pglite.closed) await pglite.close();
+      await watchdog.stop();
     },
   };
 }
