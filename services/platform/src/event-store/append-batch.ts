@@ -1,5 +1,6 @@
 import type { AppendResult } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { appendResult, invalidResult } from './answers.ts';
+import { createBatchTokens } from './batch-tokens.ts';
 import type { EventStore } from './append.ts';
 import type { AppendItem } from './family.ts';
 import { createProblems, type Problems } from './field-rules.ts';
@@ -31,7 +32,7 @@ export async function appendBatch<Given, Parsed, Command>(
   events: readonly Given[],
 ): Promise<AppendResult[]> {
   requireBatchSize(events);
-  const tokens = await keys.tokens(tenantId);
+  const tokens = createBatchTokens(await keys.tokens(tenantId));
   const results: (AppendResult | undefined)[] = [];
   const items: AppendItem<Command>[] = [];
   for (const given of events) {

@@ -45,10 +45,10 @@ export async function appendInTransaction<Command, State>(
   await insertMissingStreams(tx, tenantId, missing, ports.partitions);
   const streams = await lockStreams(tx, tenantId, streamTokensOf(batch));
   const events = batch.items.filter((item) => item.isObservation !== true);
-  const recordIds = events.map((item) => recordIdOf(tenantId, item.eventId));
-  const indexed = await findIndexed(tx, recordIds);
+  const recordIds = new Map(events.map(({ eventId }) => [eventId, recordIdOf(tenantId, eventId)]));
+  const indexed = await findIndexed(tx, [...recordIds.values()]);
   const { randomBytes } = ports;
-  const loaded: LoadedBatch = { fences, streams, indexed, recordedAtMs, randomBytes };
+  const loaded: LoadedBatch = { fences, streams, recordIds, indexed, recordedAtMs, randomBytes };
 
   const outcome = decideBatch(batch, loaded);
 

@@ -6,7 +6,7 @@ import type { BatchOutcome, LeasedBatch, LoadedBatch } from './batch.ts';
 import type { IndexedEvent, IndexRow } from './event-index.ts';
 import type { AppendItem, DecidedEvent } from './family.ts';
 import { monthOf } from './leasing.ts';
-import { livingTokens, type PersonKeys } from './person-keys.ts';
+import { livingToken, type PersonKeys } from './person-keys.ts';
 import type { PersonBoxes, RecordRow } from './read-model.ts';
 import { recordIdOf } from '../ids/record-id.ts';
 import { sealRecord } from './seal-record.ts';
@@ -32,8 +32,8 @@ export interface SealedEvent {
 
 /** Seals events and collects the rows that the transaction will insert. */
 export interface BatchWriter {
-  /** What is known of a record id, by the index or by an earlier item of this batch. */
-  find(recordId: EventId): IndexedEvent | undefined;
+  /** What is known of an event id, by the index or by an earlier item of this batch. */
+  find(eventId: EventId): IndexedEvent | undefined;
   seal(event: EventToWrite & { readonly digest: Buffer }): SealedEvent;
   /** The same for an event that the service adds; its id is made of stream, name and the caller's event. */
   sealDerived(event: EventToWrite & { readonly event: { readonly name: string } }): SealedEvent;
@@ -50,7 +50,11 @@ export function createBatchWriter<Command, State>(
   const rows = createRows(batch.family.keepsRecords, loaded.recordedAtMs);
   const personBoxes = new Map<string, PersonBoxes>();
   return {
-    find: (recordId) => rows.added.get(recordId) ?? loaded.indexed.get(recordId),
+    find: (eventId) => {
+      const added = rows.added.get(eventId);
+      const recordId = loaded.recordIds.get(eventId);
+      return added ?? (recordId === undefined ? undefined : loaded.indexed.get(recordId));
+    },
     seal: (event) => sealToWrite(batch, loaded, event, event.item, event.digest),
     sealDerived: (toWrite) => {
       const { item, stream, event } = toWrite;
@@ -103,7 +107,7 @@ function sealToWrite<Command, State>(
     contributors: contributorsOf(batch, item, stream, personKeys),
   };
   const record = sealRecord(toSeal, loaded.randomBytes);
-  const recordId = recordIdOf(tenantId, ids.eventId);
+  const recordId = loaded.recordIds.get(ids.eventId) ?? recordIdOf(tenantId, ids.eventId);
   return { eventId: ids.eventId, recordId, position, record, digest };
 }
 
@@ -116,7 +120,7 @@ function createRows(keepsRecords: boolean, recordedAtMs: number) {
   const write: BatchWriter['write'] = ({ key, partition }, events) => {
     const at = { streamToken: key.token, streamIncarnation: key.incarnation };
     for (const { eventId, recordId, position, record, digest } of events) {
-      added.set(recordId, { stream: { ...key, position, digest } });
+      added.set(eventId, { stream: { ...key, position, digest } });
       indexRows.push({ recordId, eventId, ...at, position, partition, digest });
       const value = { kind: 'record', eventId: recordId, value: record, recordedAtMs } as const;
       outboxRows.push({ partition, ...value });
@@ -150,8 +154,7 @@ function contributorsOf<Command, State>(
   const maker = leases.contributors.get(monthOf(item.occurredAtMs));
   if (maker === undefined) return {};
   const owner = stream.lease.owner?.token ?? ownToken(stream);
-  const agent =
-    item.agentPart === undefined ? undefined : livingTokens(personKeys).get(item.agentPart);
+  const agent = livingToken(personKeys, item.agentPart);
   return {
     requester: owner === undefined ? undefined : maker(owner),
     agent: agent === undefined ? undefined : maker(agent),

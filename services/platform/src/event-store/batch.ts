@@ -1,4 +1,4 @@
-import type { TenantId, Token } from '../ids/ids.ts';
+import type { EventId, TenantId, Token } from '../ids/ids.ts';
 import type { HeldLease, LeaseRefusal, SealLease, TokenMaker } from '../key-client/port.ts';
 import type { RandomBytes } from '../lifecycle/clock.ts';
 import type { OutboxRow } from '../outbox/port.ts';
@@ -33,6 +33,8 @@ export interface LoadedBatch {
   readonly fences: Fences;
   /** By `streamText`. */
   readonly streams: ReadonlyMap<string, StreamRow>;
+  /** Record ids of the batch's own events, by event id. */
+  readonly recordIds: ReadonlyMap<EventId, EventId>;
   /** By record id. */
   readonly indexed: ReadonlyMap<string, IndexedEvent>;
   /** Read after the transaction began. */

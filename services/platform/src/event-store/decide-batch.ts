@@ -12,7 +12,6 @@ import type { IndexedEvent } from './event-index.ts';
 import type { AppendAnswer, AppendItem, Decision } from './family.ts';
 import { ownerLease } from './leasing.ts';
 import { cutOffMsOf, livingTokens, type PersonKeys, personKeysOf } from './person-keys.ts';
-import { recordIdOf } from '../ids/record-id.ts';
 import { createBatchWriter, type BatchWriter } from './batch-writer.ts';
 import {
   createWorkingStreams,
@@ -59,7 +58,7 @@ function answerItem<Command, State>(
     item.causationId,
     item.eventBytes,
   );
-  const known = work.writer.find(recordIdOf(work.batch.tenantId, item.eventId));
+  const known = work.writer.find(item.eventId);
   if (known !== undefined) return answerKnown(known, item, lease, digest);
   const stream = work.streams.get(streamKeyOf(item, lease), lease);
   if (stream === undefined) return { outcome: 'unknown_ticket' };

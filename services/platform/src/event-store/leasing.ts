@@ -76,9 +76,19 @@ async function leaseContributors<Command, State>(
   const byMonth = new Map<number, ContributorMaker>();
   for (const [index, month] of months.entries()) {
     const maker = makers[index];
-    if (maker !== undefined) byMonth.set(month, maker);
+    if (maker !== undefined) byMonth.set(month, remembering(maker));
   }
   return byMonth;
+}
+
+// A batch names the same people again and again: each is hashed once.
+function remembering(maker: ContributorMaker): ContributorMaker {
+  const known = new Map<Token, Buffer>();
+  return (person) => {
+    const hash = known.get(person) ?? maker(person);
+    known.set(person, hash);
+    return hash;
+  };
 }
 
 async function leasePersons<Command, State>(

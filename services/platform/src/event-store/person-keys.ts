@@ -60,3 +60,10 @@ export function livingTokens(keys: PersonKeys): ReadonlyMap<string, Token> {
   }
   return tokens;
 }
+
+/** Canonical token of the person of a part; undefined when the part is erased or not there. */
+export function livingToken(keys: PersonKeys, part: string | undefined): Token | undefined {
+  const held = part === undefined ? undefined : keys.get(part);
+  if (held === undefined || !('granted' in held)) return undefined;
+  return held.scope.kind === 'person' ? held.scope.token : undefined;
+}
