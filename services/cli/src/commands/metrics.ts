@@ -6,6 +6,7 @@ import {
 import { withSession } from '../connection/with-session.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Style } from '../output/style.ts';
+import { wrapText } from '../output/wrap.ts';
 import { writeJson } from '../output/write-json.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareTenant, tenantOptions } from './options.ts';
@@ -41,8 +42,12 @@ function metricHelp(metric: MetricDefinition, style: Style): string {
   const required =
     metric.requiredDimension === '' ? '' : `  (always group by or fix ${metric.requiredDimension})`;
   const head = `${style.bold(metric.id)} v${metric.version}  ${style.dim(metric.unit)}${required}\n  ${metric.description}\n`;
-  const dimensions = metric.dimensions.map(
-    ({ name, values }) => `  ${style.cyan(name)}  ${values.join(', ')}\n`,
-  );
+  const dimensions = metric.dimensions.map(({ name, values }) => {
+    const [first = '', ...rest] = wrapText(values.join(', '), 78);
+    return [
+      `  ${style.cyan(name.padEnd(16))}${first}\n`,
+      ...rest.map((line) => `${' '.repeat(18)}${line}\n`),
+    ].join('');
+  });
   return head + dimensions.join('');
 }

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import {
   AnalyticsServiceService,
   Grain,
-  QueryMetricResponse,
   type DimensionFilter,
   type MetricDefinition,
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
@@ -11,7 +10,7 @@ import { withSession } from '../connection/with-session.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { CliError } from '../failures/cli-error.ts';
 import { writeJson } from '../output/write-json.ts';
-import { metricText } from '../views/metric-table.ts';
+import { metricJson, metricText } from '../views/metric-table.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareTenant, listOption, momentOption, tenantOptions } from './options.ts';
 
@@ -69,7 +68,7 @@ export function defineQuery(program: Command, host: CommandHost): void {
           filters: filtersOf(wish.where),
         });
         const { terminal } = surroundings;
-        if (wish.json) writeJson(terminal, QueryMetricResponse.toJSON(answer));
+        if (wish.json) writeJson(terminal, metricJson(answer, definition));
         else {
           const layout = { dimensions: wish.by, hasBuckets: wish.grain !== 'total' };
           terminal.out(metricText(answer, definition, layout, terminal.outStyle));

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { status as grpcStatus } from '@grpc/grpc-js';
 import { serviceNames } from '@lethe/proto/access.ts';
-import { GetPlatformTotalsResponse } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { CallError } from '../calls/call-error.ts';
 import { openChannel } from '../calls/channel.ts';
 import { checkHealth, type ServingStatus } from '../calls/health.ts';
@@ -12,7 +11,7 @@ import type { Style } from '../output/style.ts';
 import { tableText } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 import type { CliClock, Surroundings } from '../surroundings.ts';
-import { fetchTotals, totalsText, type TotalsAnswer } from '../views/totals.ts';
+import { fetchTotals, totalsJson, totalsText, type TotalsAnswer } from '../views/totals.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { connectionOptions, declareConnection } from './options.ts';
 import { listTenants, platformAdmin } from './tenant.ts';
@@ -24,8 +23,14 @@ export function defineStatus(program: Command, host: CommandHost): void {
     details:
       'Asks each service for its health; with the role platform-admin also the tenants, the totals of the platform, and up to when they are complete.',
     examples: ['status', 'status --server 127.0.0.1:7480 --json'],
-    declare: declareConnection,
-    options: connectionOptions,
+    declare: (command) => {
+      declareConnection(command);
+      command.option(
+        '--health-server <address>',
+        'HOST:PORT for health; default: port 7481 of the server',
+      );
+    },
+    options: connectionOptions.extend({ healthServer: connectionOptions.shape.server }),
     run: async ({ options, surroundings }) =>
       await withSession(
         options,
@@ -51,7 +56,7 @@ export async function showStatus(
       healthy: isHealthy,
       services: Object.fromEntries(health),
       tenants: holdings?.tenants,
-      totals: holdings && GetPlatformTotalsResponse.toJSON(holdings.totals),
+      ...(holdings === undefined ? {} : totalsJson(holdings.totals)),
     });
   } else {
     terminal.out(statusText(session.channel.address, health, terminal.outStyle));

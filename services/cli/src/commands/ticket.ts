@@ -15,7 +15,13 @@ import { formatMoment } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { pairsText, tableText } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
-import { erasedMark, priorityWord, statusWord, transcriptText } from '../views/transcript.ts';
+import {
+  erasedMark,
+  priorityWord,
+  statusWord,
+  textWidth,
+  transcriptText,
+} from '../views/transcript.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareTenant, tenantOptions, wholeNumber } from './options.ts';
 
@@ -57,7 +63,8 @@ function defineShow(parent: Command, host: CommandHost): void {
           });
         } else {
           if (state !== undefined) terminal.out(ticketText(state, terminal.outStyle));
-          terminal.out(`\n${transcriptText(transcript.entries, terminal.outStyle)}`);
+          const wish = { widthMax: textWidth(terminal) };
+          terminal.out(`\n${transcriptText(transcript.entries, terminal.outStyle, wish)}`);
         }
         return exitCodes.ok;
       }),

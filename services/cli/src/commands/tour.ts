@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { withSession } from '../connection/with-session.ts';
 import type { ConnectionOptions } from '../connection/session.ts';
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import type { ExitCode } from '../exit-codes.ts';
 import { usageError } from '../failures/cli-error.ts';
 import type { HelpDeskSettings } from '../generator/help-desk.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -56,7 +56,7 @@ export async function tourOrStatus(
       if (!options.json)
         terminal.out(`The tour of this data folder is completed; this is what it holds.\n\n`);
       const status = await showStatus(session, options.json, surroundings);
-      return status === exitCodes.ok ? exitCodes.ok : status;
+      return status;
     },
   );
 }

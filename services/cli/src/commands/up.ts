@@ -79,7 +79,13 @@ async function tour(
   surroundings: Surroundings,
   nowMs: number,
 ): Promise<ExitCode> {
-  const connection = { data: wish.data, server: server.address, json: wish.json };
+  const { address, healthAddress } = server;
+  const connection = {
+    data: wish.data,
+    server: address,
+    healthServer: healthAddress,
+    json: wish.json,
+  };
   const touring = tourOrStatus(connection, helpDeskSettings(wish, nowMs), surroundings);
   // A server that dies during the tour is the better explanation of whatever call fails because of it.
   return await Promise.race([touring, server.died]);

@@ -9,6 +9,8 @@ import { dataFiles, readServerInfo } from './data-files.ts';
 /** Where and as whom to call: the options that all commands share. */
 export interface ConnectionOptions {
   readonly server?: string | undefined;
+  /** HOST:PORT of the health server; default: what DATA/server.json says, else port 7481 of the server's host. */
+  readonly healthServer?: string | undefined;
   readonly data: string;
   readonly token?: string | undefined;
 }
@@ -69,10 +71,13 @@ async function findServer(
 ): Promise<{ readonly address: string; readonly healthAddress: string }> {
   if (options.server !== undefined) {
     const host = options.server.replace(/:\d+$/, '');
-    return { address: options.server, healthAddress: `${host}:${defaultHealthPort}` };
+    const healthAddress = options.healthServer ?? `${host}:${defaultHealthPort}`;
+    return { address: options.server, healthAddress };
   }
   const info = await readServerInfo(options.data);
-  if (info !== undefined) return info;
+  if (info !== undefined) {
+    return { ...info, healthAddress: options.healthServer ?? info.healthAddress };
+  }
   const { serverInfo } = dataFiles(options.data);
   throw new CliError(exitCodes.unreachable, `No server is known: there is no file ${serverInfo}.`, {
     next: 'Start one with `lethe up`, or say where it is with --server HOST:PORT or --data DIR.',

@@ -37,3 +37,8 @@ export function bar(value: number, largest: number, width: number): string {
   const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? '';
   return '█'.repeat(Math.floor(eighths / 8)) + rest;
 }
+
+/** "1 ticket", "1,204 tickets". */
+export function formatPlural(count: number | bigint, word: string): string {
+  return `${formatCount(count)} ${word}${BigInt(count) === 1n ? '' : 's'}`;
+}

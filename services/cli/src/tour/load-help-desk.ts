@@ -13,7 +13,7 @@ import {
   type GeneratedTenant,
   type HelpDeskSettings,
 } from '../generator/help-desk.ts';
-import { formatRate } from '../output/numbers.ts';
+import { formatCount, formatRate } from '../output/numbers.ts';
 import { startProgress, type Progress } from '../output/progress.ts';
 import type { Surroundings } from '../surroundings.ts';
 
@@ -72,7 +72,7 @@ export async function loadHelpDesk(
 }
 
 function finishProgress(progress: Progress, keeper: TallyKeeper, tookMs: number): void {
-  progress.finish(`${keeper.total()} at ${formatRate(keeper.total(), tookMs)}`);
+  progress.finish(`${formatCount(keeper.total())} at ${formatRate(keeper.total(), tookMs)}`);
 }
 
 async function loadTenant(

@@ -4,7 +4,7 @@ import {
 } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { CallError } from '../calls/call-error.ts';
 import { explain } from '../failures/explain.ts';
-import { erasedMark, transcriptLine, transcriptText } from '../views/transcript.ts';
+import { erasedMark, textWidth, transcriptLine, transcriptText } from '../views/transcript.ts';
 import type { Tour } from './tour.ts';
 import type { Showcase } from './showcase.ts';
 
@@ -22,8 +22,8 @@ export async function showTranscript(
   const ticket = { $case: 'ticketId', value: ticketId } as const;
   try {
     const { entries } = await reader.unary(TicketServiceService.getTranscript, { ticket });
-    const textWidthMax = Math.max(40, terminal.columns - 8);
-    terminal.out(transcriptText(entries, terminal.outStyle, { onlyWords: true, textWidthMax }));
+    const wish = { onlyWords: true, widthMax: textWidth(terminal), linesMax: 3 };
+    terminal.out(transcriptText(entries, terminal.outStyle, wish));
     return { kind: 'entries', entries };
   } catch (error) {
     if (!(error instanceof CallError) || error.details.reason === undefined) throw error;

@@ -1,7 +1,8 @@
 import type { Certificate } from '../certificate/contents.ts';
 import type { CertificateVerdict } from '../certificate/verify.ts';
-import { formatCount, formatDuration, formatMoment } from '../output/numbers.ts';
+import { formatCount, formatDuration, formatMoment, formatPlural } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
+import { wrapText } from '../output/wrap.ts';
 import { pairsText, tableText } from '../output/table.ts';
 
 /** Each check with its answer; what it says only of a certificate whose signature holds. */
@@ -29,7 +30,7 @@ function contentsText(certificate: Certificate, style: Style): string {
     ['persons', certificate.persons.join(', ')],
     [
       'scopes',
-      `${scopes.persons} person, ${scopes.tickets} tickets; ${formatCount(certificate.keysDestroyed)} data keys destroyed`,
+      `${formatPlural(scopes.persons, 'person')}, ${formatPlural(scopes.tickets, 'ticket')}; ${formatPlural(certificate.keysDestroyed, 'data key')} destroyed`,
     ],
     ['requested', formatMoment(requestedAt)],
     [
@@ -40,10 +41,13 @@ function contentsText(certificate: Certificate, style: Style): string {
     ['physically gone', `by ${formatMoment(clocks.physicallyGone.by)}`],
     ['issued', formatMoment(certificate.issuedAt)],
   ] as const;
-  const caveats = certificate.caveats
-    .map(({ text }) => `  ${style.yellow('!')} ${text}\n`)
-    .join('');
+  const caveats = certificate.caveats.map(({ text }) => caveatText(text, style)).join('');
   return pairsText(pairs, style) + receiptsTable(certificate, style) + caveats;
+}
+
+function caveatText(text: string, style: Style): string {
+  const [first = '', ...rest] = wrapText(text, 92);
+  return [`  ${style.yellow('!')} ${first}\n`, ...rest.map((line) => `    ${line}\n`)].join('');
 }
 
 function afterText(since: Date, at: Date): string {

@@ -6,7 +6,7 @@ import {
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { erasureGroundToJSON } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
 import { enumWord } from '../output/enum-word.ts';
-import { formatCount, formatDuration, formatMoment } from '../output/numbers.ts';
+import { formatCount, formatDuration, formatMoment, formatPlural } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { pairsText, tableText } from '../output/table.ts';
 
@@ -32,7 +32,7 @@ export function previewText(preview: ErasurePreview, style: Style): string {
     ...[records, count, boxesUnreadable, keys].map((value) => formatCount(value)),
   ]);
   const people = preview.personTokens.map((token) => `  person ${token}\n`).join('');
-  const tickets = `  with ${formatCount(preview.tickets)} tickets of their own\n`;
+  const tickets = `  with ${formatPlural(preview.tickets, 'ticket')} of their own\n`;
   return `${people}${tickets}${tableText(columns, rows, style)}`;
 }
 
@@ -65,7 +65,8 @@ function clockText(since: Date | undefined, at: Date | undefined, style: Style):
 export function erasureText(erasure: Erasure, style: Style): string {
   const ground = enumWord(erasureGroundToJSON(erasure.ground), 'ERASURE_GROUND_');
   const head = `${style.bold(erasure.erasureId)}  ${stateWord(erasure.state)}  ${style.dim(`ground: ${ground}`)}\n`;
-  const counts = `  ${erasure.personTokens.length} person, ${formatCount(erasure.tickets)} tickets, ${formatCount(erasure.keysDestroyed)} data keys destroyed\n`;
+  const counts = `  ${formatPlural(erasure.personTokens.length, 'person')}, ${formatPlural(erasure.tickets, 'ticket')}, ${formatPlural(erasure.keysDestroyed, 'data key')} destroyed
+`;
   return head + counts + clocksText(erasure, style) + receiptsText(erasure, style);
 }
 

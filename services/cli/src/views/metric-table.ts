@@ -4,6 +4,7 @@ import {
   type MetricRow,
   type QueryMetricResponse,
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import { jsonNumber } from '../output/json-number.ts';
 import { bar, formatCount, formatMoment } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { tableText, type Column } from '../output/table.ts';
@@ -69,4 +70,25 @@ export function completenessText(
       ? ''
       : `, of these ${formatCount(answer.late)} late`;
   return style.dim(`  complete up to ${formatMoment(answer.completeUpTo)}${late}\n`);
+}
+
+/** The same for machines: every figure is there, zeros too. */
+export function metricJson(answer: QueryMetricResponse, definition: MetricDefinition): object {
+  const { kind } = definition;
+  const hasSum = kind === MetricKind.METRIC_KIND_MEAN || kind === MetricKind.METRIC_KIND_SUM;
+  return {
+    metric: answer.metricId,
+    version: answer.metricVersion,
+    rows: answer.rows.map((row) => ({
+      bucket: row.bucket?.toISOString(),
+      dimensions: Object.fromEntries(
+        row.dimensions.map(({ dimension, value }) => [dimension, value]),
+      ),
+      exact: jsonNumber(row.exact),
+      accepted: jsonNumber(row.accepted),
+      ...(hasSum ? { sum: jsonNumber(row.exactSum) } : {}),
+    })),
+    completeUpTo: answer.completeUpTo?.toISOString(),
+    late: jsonNumber(answer.late),
+  };
 }

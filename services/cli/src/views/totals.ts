@@ -3,6 +3,7 @@ import {
   type GetPlatformTotalsResponse,
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import type { Caller } from '../connection/session.ts';
+import { jsonNumber } from '../output/json-number.ts';
 import { formatCount } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { tableText } from '../output/table.ts';
@@ -55,4 +56,17 @@ export function totalsOf(answer: TotalsAnswer): Totals {
 export function differingMetrics(before: Totals, after: Totals): readonly string[] {
   const metrics = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...metrics].filter((metric) => before[metric] !== after[metric]);
+}
+
+/** For machines. */
+export function totalsJson(answer: TotalsAnswer): object {
+  return {
+    totals: answer.totals.map(({ metricId, metricVersion, exact, accepted }) => ({
+      metric: metricId,
+      version: metricVersion,
+      exact: jsonNumber(exact),
+      accepted: jsonNumber(accepted),
+    })),
+    completeUpTo: answer.completeUpTo?.toISOString(),
+  };
 }

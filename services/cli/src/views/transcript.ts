@@ -9,6 +9,8 @@ import type { TicketEvent } from '@lethe/proto/gen/lethe/tickets/v1/events.ts';
 import type { TranscriptEntry } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { enumWord } from '../output/enum-word.ts';
 import type { Style } from '../output/style.ts';
+import { wrapText } from '../output/wrap.ts';
+import type { Terminal } from '../surroundings.ts';
 
 /** Stands where something was and can never be read again. */
 export const erasedMark = '[erased]';
@@ -96,30 +98,39 @@ export function priorityWord(priority: Priority): string {
   return enumWord(priorityToJSON(priority), 'PRIORITY_');
 }
 
-/** All entries, or those with words alone; long texts are cut to the terminal's width when `textWidthMax` says so. */
+/** What fits beside the indentation; very wide lines are hard to read. */
+export function textWidth({ columns }: Terminal): number {
+  return Math.min(100, Math.max(40, columns - 8));
+}
+
+/** How much of a transcript to show. */
+export interface TranscriptWish {
+  /** Only entries in which something was written. */
+  readonly onlyWords?: boolean;
+  /** Texts are broken into lines of at most this many characters. */
+  readonly widthMax: number;
+  /** Longer texts are cut. */
+  readonly linesMax?: number;
+}
+
 export function transcriptText(
   entries: readonly TranscriptEntry[],
   style: Style,
-  wish: { readonly onlyWords?: boolean; readonly textWidthMax?: number } = {},
+  wish: TranscriptWish,
 ): string {
   const lines = entries.map((entry) => transcriptLine(entry));
   const shown = wish.onlyWords === true ? lines.filter(({ text }) => text !== '') : lines;
   return shown
     .map(({ moment, who, what, text }) => {
       const actor = who === '' ? '' : `  ${mark(who, style)}`;
-      const head = `  ${style.dim(moment)}  ${style.bold(what)}${actor}\n`;
-      return text === '' ? head : `${head}      ${mark(cut(text, wish.textWidthMax), style)}\n`;
+      const body = wrapText(text, wish.widthMax, wish.linesMax).map(
+        (line) => `      ${mark(line, style)}\n`,
+      );
+      return `  ${style.dim(moment)}  ${style.bold(what)}${actor}\n${body.join('')}`;
     })
     .join('');
 }
 
 function mark(text: string, style: Style): string {
   return text.replaceAll(erasedMark, style.red(erasedMark));
-}
-
-function cut(text: string, widthMax: number | undefined): string {
-  const flat = text.replaceAll(/\s+/g, ' ');
-  return widthMax === undefined || flat.length <= widthMax
-    ? flat
-    : `${flat.slice(0, widthMax - 1)}…`;
 }

@@ -8,6 +8,7 @@ import { PersonKind } from '@lethe/proto/gen/lethe/people/v1/person.ts';
 import { TranscriptEntry } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { bar, formatCount, formatDuration } from '../output/numbers.ts';
 import { createStyle } from '../output/style.ts';
+import { wrapText } from '../output/wrap.ts';
 import { isUnreadable } from '../tour/transcript-step.ts';
 import { metricText } from './metric-table.ts';
 import { differingMetrics } from './totals.ts';
@@ -36,14 +37,20 @@ const erasedReply = TranscriptEntry.fromPartial({
 describe('a transcript', () => {
   it('says who wrote what and when', () => {
     assert.equal(
-      transcriptText([reply], plain),
+      transcriptText([reply], plain, { widthMax: 80 }),
       '  2024-08-03 09:14  public reply  Orianne Example\n      Here you are.\n',
     );
   });
 
+  it('breaks and cuts long texts', () => {
+    assert.deepEqual(wrapText('one two three four', 9), ['one two', 'three', 'four']);
+    assert.deepEqual(wrapText('one two three four', 9, 2), ['one two', 'three …']);
+    assert.deepEqual(wrapText('', 9), []);
+  });
+
   it('shows erased parts as erased', () => {
     assert.equal(
-      transcriptText([erasedReply], plain),
+      transcriptText([erasedReply], plain, { widthMax: 80 }),
       '  2024-08-03 09:14  public reply  [erased]\n      [erased]\n',
     );
   });
