@@ -109,6 +109,7 @@ async function leasePersons<Command, State>(
     factsRequest(items),
     ...[...needs].map(([token, need]) => personRequest(token, need)),
   ]);
+  await registerFurtherAliases(keys, tenantId, needs);
   if (facts === undefined || !facts.granted) {
     throw new ServiceError('TENANT_UNKNOWN', `tenant ${tenantId} has no facts key`);
   }
@@ -119,6 +120,24 @@ interface PersonNeed {
   readonly aliases: Set<Token>;
   messages: number;
   bytes: number;
+}
+
+/** keys takes so many aliases of one person in a request. */
+const aliasesPerRequestMax = 64;
+
+// Events of one batch may name ever more ids of the same person.
+async function registerFurtherAliases(
+  keys: KeyClient,
+  tenantId: TenantId,
+  needs: ReadonlyMap<Token, PersonNeed>,
+): Promise<void> {
+  for (const [token, { aliases }] of needs) {
+    const all = [...aliases];
+    for (let from = aliasesPerRequestMax; from < all.length; from += aliasesPerRequestMax) {
+      const further = all.slice(from, from + aliasesPerRequestMax);
+      await keys.leaseForSeal(tenantId, [{ scope: { kind: 'person', token }, aliases: further }]);
+    }
+  }
 }
 
 /** Facts are small, and an event brings at most a milestone or two of its own. */
@@ -133,7 +152,7 @@ function factsRequest(items: readonly AppendItem<unknown>[]): SealRequest {
 function personRequest(token: Token, need: PersonNeed): SealRequest {
   return {
     scope: { kind: 'person', token },
-    aliases: [...need.aliases],
+    aliases: [...need.aliases].slice(0, aliasesPerRequestMax),
     messages: need.messages,
     plaintextBytes: need.bytes,
   };
