@@ -4,6 +4,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { openKeyringKms } from '@lethe/keys/kms/keyring-kms.ts';
 import { createAccessTokenVerifier } from '@lethe/platform/auth/access-token.ts';
 import { createPgliteDatabases, pgliteOptions } from '@lethe/platform/database/pglite.ts';
+import { createPgliteVacuum } from '@lethe/platform/database/pglite-vacuum.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { openSqliteEventLog } from '@lethe/platform/event-log/sqlite.ts';
 import { writeDurably } from '@lethe/platform/files/write-durably.ts';
@@ -130,8 +131,12 @@ async function openStores(folder: DataFolder, runtime: StandaloneRuntime, undo: 
   undo.push(async () => await eventLog.close());
   const databases = createPgliteDatabases(await openPglite(folder.postgres), {
     onHung: (reason) => runtime.onFatal(new ServiceError('STORE_UNAVAILABLE', reason)),
+    killsHungProcess: true,
   });
   undo.push(async () => await databases.close());
+  const vacuum = createPgliteVacuum({ databases, clock: systemClock, logger });
+  vacuum.start();
+  undo.push(async () => await vacuum.stop());
   await mkdir(folder.clickhouse, { recursive: true, mode: 0o700 });
   const clickHouse = await openEmbeddedClickHouse(folder.clickhouse);
   undo.push(async () => await clickHouse.close());
