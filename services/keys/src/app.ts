@@ -15,7 +15,7 @@ import type { KeysConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
 import { leaseTtlMaxMs } from './domain/generations.ts';
 import { createTenantKeyrings } from './hierarchy/tenant-keyrings.ts';
-import { createHolders, type ErasureToRevoke } from './holders.ts';
+import { createHolders } from './holders.ts';
 import type { Kms } from './kms/port.ts';
 import { migrations } from './migrations/migrations.ts';
 import { createMonthClosing } from './month-closing.ts';
@@ -104,18 +104,17 @@ function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
 }
 
 function createPrivacyConsumer(
-  { holders, keyrings }: KeysContext,
+  { keyrings }: KeysContext,
   { db, eventLog, peers, clock, logger }: KeysPorts,
   wake: () => void,
 ): Consumer {
-  const revoke = (erasure: ErasureToRevoke): void => holders.revoke(erasure);
   return createConsumer({
     name: 'keys',
     db,
     eventLog,
     topics: topicsReadBy('keys'),
     peers,
-    effect: createPrivacyEffect({ keyrings, clock, revoke, wake }),
+    effect: createPrivacyEffect({ keyrings, clock, wake }),
     clock,
     logger,
   });

@@ -145,6 +145,39 @@ describe('keys reading privacy.v1', () => {
     assert.equal((await open(person(token), returned.keyId, 2)).status, granted);
   });
 
+  it('never lowers a fence, so a list that comes late harms nobody who returned', async () => {
+    const token = someToken();
+    for (let erasure = 0; erasure < 2; erasure += 1) {
+      const order = { tenantId: acme, erasureId: randomUUID(), persons: [token], cutOffMs: 9 };
+      await fence(keys, order);
+    }
+    const returned = await seal(person(token));
+    const late = randomUUID();
+    await publish(world.eventLog, acme, scopesErased(late, person(token), 1));
+    await until(async () => (await receiptOf(late)) !== undefined);
+    const after = await seal(person(token));
+    assert.deepEqual(after.keyId, returned.keyId);
+    assert.equal(after.incarnation, 3);
+    assert.equal(after.fenceCutOff?.getTime(), 9);
+  });
+
+  it('fences what a list has and its own store no longer knew', async () => {
+    const [owner, lost] = [someToken(), someToken()];
+    const erasureId = randomUUID();
+    await publish(
+      world.eventLog,
+      acme,
+      requested(erasureId, owner),
+      scopesErased(erasureId, { kind: 'ticket', token: lost }, 1),
+    );
+    await until(async () => (await receiptOf(erasureId)) !== undefined);
+    const [created] = await tickets.seal({
+      scope: { kind: 'ticket', token: lost },
+      owner: { token: owner, incarnation: 2 },
+    });
+    assert.equal(created?.status, erased);
+  });
+
   it('owes privacy a receipt for each erased list, with the keys destroyed', async () => {
     const token = someToken();
     await seal(person(token));
@@ -222,6 +255,11 @@ describe('keys reading privacy.v1', () => {
     await assert.rejects(peer.unary(KeyServiceService.leaseContributorKey, request), closed);
     await assert.rejects(
       fence(keys, { tenantId: acme, erasureId: randomUUID(), cutOffMs: 0 }),
+      closed,
+    );
+    const preview = { tenantId: acme, personTokens: [], ticketTokens: [] };
+    await assert.rejects(
+      keys.peersOf('privacy')('keys').unary(KeyServiceService.previewFence, preview),
       closed,
     );
   });

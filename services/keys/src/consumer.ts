@@ -1,12 +1,10 @@
 import type { Transaction } from 'kysely';
 import type { ConsumerEffect, NewRecord } from '@lethe/platform/consumer/port.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
-import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { storeReceipt } from '@lethe/platform/receipts/receipts.ts';
 import { ensureErased, fenceErasure } from './fencing.ts';
 import type { TenantKeyrings } from './hierarchy/tenant-keyrings.ts';
-import type { ErasureToRevoke } from './holders.ts';
 import { type PrivacyFact, parsePrivacyFact } from './privacy-facts.ts';
 import type { KeysSchema } from './store/schema.ts';
 import { setMayReturn } from './store/tenants.ts';
@@ -14,16 +12,8 @@ import { setMayReturn } from './store/tenants.ts';
 export interface PrivacyEffectPorts {
   readonly keyrings: TenantKeyrings;
   readonly clock: Clock;
-  /** Pushes revocations, after the commit. */
-  readonly revoke: (erasure: ErasureToRevoke) => void;
-  /** Receipts or clocks may have something to do. */
+  /** Revocations or receipts may have to be sent. */
   readonly wake: () => void;
-}
-
-export interface PreparedFacts {
-  readonly facts: readonly PrivacyFact[];
-  /** What the transaction has newly fenced; filled by `apply`. */
-  readonly revocations: ErasureToRevoke[];
 }
 
 /**
@@ -32,28 +22,20 @@ export interface PreparedFacts {
  */
 export function createPrivacyEffect(
   ports: PrivacyEffectPorts,
-): ConsumerEffect<KeysSchema, PreparedFacts> {
+): ConsumerEffect<KeysSchema, readonly PrivacyFact[]> {
   return {
     prepare: async (_from, records) => {
       const facts = records.flatMap(factsOf);
       for (const fact of facts) {
         if (fact.kind === 'tenant') await ports.keyrings.create(fact.tenantId, fact.mayReturn);
       }
-      return { facts, revocations: [] };
+      return facts;
     },
-    apply: async (tx, { facts, revocations }) => {
-      // A transaction that is run again begins anew.
-      revocations.length = 0;
-      for (const fact of facts) {
-        const revocation = await applyFact(tx, fact, ports.clock.nowMs());
-        if (revocation !== undefined) revocations.push(revocation);
-      }
+    apply: async (tx, facts) => {
+      for (const fact of facts) await applyFact(tx, fact, ports.clock.nowMs());
     },
     // If the process dies before this, the unreadable clock and the receipt sender find the rows after the restart.
-    committed: ({ revocations }) => {
-      for (const revocation of revocations) ports.revoke(revocation);
-      ports.wake();
-    },
+    committed: () => ports.wake(),
   };
 }
 
@@ -68,41 +50,29 @@ function factsOf({ record, sequence }: NewRecord): readonly PrivacyFact[] {
   return fact === undefined ? [] : [fact];
 }
 
-/** Runs inside the consumer's transaction; answers what is to be revoked after it. */
+/** Runs inside the consumer's transaction. */
 async function applyFact(
   tx: Transaction<KeysSchema>,
   fact: PrivacyFact,
   nowMs: number,
-): Promise<ErasureToRevoke | undefined> {
+): Promise<void> {
   switch (fact.kind) {
     case 'tenant':
     case 'settings':
-      await setMayReturn(tx, fact.tenantId, fact.mayReturn);
+      return setMayReturn(tx, fact.tenantId, fact.mayReturn);
+    case 'requested':
+      await fenceErasure(tx, { ...fact, nowMs });
       return undefined;
-    case 'requested': {
-      const { scopes, isNew } = await fenceErasure(tx, { ...fact, nowMs });
-      return isNew ? revocationOf(fact, scopes) : undefined;
-    }
     case 'erased': {
-      const { answer, scopes, isNew } = await ensureErased(tx, { ...fact, nowMs });
-      await storeKeysReceipt(tx, fact, answer.keysDestroyed, nowMs);
-      return isNew ? revocationOf(fact, scopes) : undefined;
+      const { keysDestroyed } = await ensureErased(tx, { ...fact, nowMs });
+      return storeKeysReceipt(tx, fact, keysDestroyed, nowMs);
     }
   }
 }
 
-type Erasure = Extract<PrivacyFact, { kind: 'requested' | 'erased' }>;
-
-function revocationOf(
-  { tenantId, erasureId }: Erasure,
-  scopes: ErasureToRevoke['scopes'],
-): ErasureToRevoke {
-  return { tenantId, erasureId, scopes };
-}
-
 async function storeKeysReceipt(
   tx: Transaction<KeysSchema>,
-  { tenantId, erasureId }: { readonly tenantId: TenantId } & Erasure,
+  { tenantId, erasureId }: Extract<PrivacyFact, { kind: 'erased' }>,
   keysDestroyed: number,
   nowMs: number,
 ): Promise<void> {

@@ -24,13 +24,6 @@ export interface FenceOrder extends ScopesToErase {
   readonly nowMs: number;
 }
 
-export interface Fenced {
-  readonly answer: FenceResponse;
-  readonly scopes: readonly FencedScope[];
-  /** False when the erasure had been fenced before, and nothing was touched. */
-  readonly isNew: boolean;
-}
-
 /** Throws TENANT_UNKNOWN. */
 export async function requireTenantNumber(
   db: Kysely<KeysSchema>,
@@ -44,20 +37,17 @@ export async function requireTenantNumber(
 /**
  * Fences and destroys inside the caller's transaction, which holds nothing else but its checkpoint. If the process dies
  * before the commit, nothing happened and the log or the caller asks again; after it, the stored answer is what every
- * repeat gets. The caller pushes revocations once it is committed.
+ * repeat gets. The unreadable clock pushes revocations of what is committed.
  */
 export async function fenceErasure(
   tx: Transaction<KeysSchema>,
   order: FenceOrder,
-): Promise<Fenced> {
+): Promise<FenceResponse> {
   const { tenantId, erasureId, nowMs } = order;
   await lockFencesExclusively(tx, 'keys', tenantId);
   const tenantNumber = await requireTenantNumber(tx, tenantId);
   const before = await findErasure(tx, tenantNumber, erasureId);
-  if (before !== undefined) {
-    const answer = FenceResponse.decode(before.answer);
-    return { answer, scopes: scopesOf(answer), isNew: false };
-  }
+  if (before !== undefined) return FenceResponse.decode(before.answer);
   const scopes = await scopesToFence(tx, tenantNumber, order, order.cutOffMs);
   return storeFenced(tx, { tenantNumber, erasureId, scopes, nowMs });
 }
@@ -72,7 +62,7 @@ interface ListToFence {
 async function storeFenced(
   tx: Transaction<KeysSchema>,
   { tenantNumber, erasureId, scopes, nowMs }: ListToFence,
-): Promise<Fenced> {
+): Promise<FenceResponse> {
   const keysDestroyed = await fenceAndDestroy(tx, tenantNumber, scopes);
   const answer: FenceResponse = {
     scopes: scopes.map(encodeFencedScope),
@@ -84,7 +74,7 @@ async function storeFenced(
     keysDestroyed,
     answer: Buffer.from(FenceResponse.encode(answer).finish()),
   });
-  return { answer, scopes, isNew: true };
+  return answer;
 }
 
 export interface ErasedOrder {
@@ -103,13 +93,14 @@ export interface ErasedOrder {
 export async function ensureErased(
   tx: Transaction<KeysSchema>,
   { tenantId, erasureId, scopes, nowMs }: ErasedOrder,
-): Promise<Fenced> {
+): Promise<FenceResponse> {
   await lockFencesExclusively(tx, 'keys', tenantId);
   const tenantNumber = await requireTenantNumber(tx, tenantId);
   const before = await findErasure(tx, tenantNumber, erasureId);
   if (before === undefined) return storeFenced(tx, { tenantNumber, erasureId, scopes, nowMs });
-  const destroyed = await fenceAndDestroy(tx, tenantNumber, scopes);
-  return { answer: FenceResponse.decode(before.answer), scopes, isNew: destroyed > 0 };
+  // What the restored store fenced by itself may be less than the list: tickets that the copy did not have.
+  await fenceAndDestroy(tx, tenantNumber, scopes);
+  return FenceResponse.decode(before.answer);
 }
 
 /** What `fenceErasure` would do, changing nothing. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
+import { sql } from 'kysely';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { Scope } from '@lethe/platform/ids/ids.ts';
 import {
@@ -168,6 +169,18 @@ describe('rotateTenant', () => {
     const after = await tenantKeys();
     assert.deepEqual(after[0], before);
     await keys.kms.unwrap(acme, before?.wrapped ?? Buffer.alloc(0));
+  });
+
+  it('destroys nothing when the store did not take the new wraps', async () => {
+    const sealed = await sealMany(4);
+    await sql`create function keep_old() returns trigger language plpgsql as
+      'begin return null; end'`.execute(world.db);
+    await sql`create trigger keep_old before update on data_keys
+      for each row execute function keep_old()`.execute(world.db);
+    await assert.rejects(rotateTenant(portsOf(keys.kms), acme), /nothing was destroyed/);
+    assert.equal((await tenantKeys()).length, 2);
+    await sql`drop trigger keep_old on data_keys`.execute(world.db);
+    assert.ok(await allOpen(sealed));
   });
 
   it('keeps what a copy of the keyring opens: such copies obey the same horizon', async () => {

@@ -33,8 +33,9 @@ const pollMs = 1_000;
 const erasuresMax = 1_000;
 
 /**
- * A loop, so that a revocation that was lost between the fence's commit and its push (the process died) is pushed
- * after the restart, and so that a clock ends although nobody asks. `wake` after an acknowledgement.
+ * Pushes the revocations of every erasure that is committed and still readable, and stores the end of its clock. From
+ * the table, so that a push which a crash took away is made after the restart, and so that a clock ends although nobody
+ * asks. `wake` after a fence and after an acknowledgement.
  */
 export function createUnreadableClock(ports: UnreadableClockPorts): UnreadableClock {
   const { db, holders, clock, logger } = ports;
@@ -56,6 +57,7 @@ export function createUnreadableClock(ports: UnreadableClockPorts): UnreadableCl
     name: 'unreadable-clock',
     clock,
     pollMs,
+    backoffMs: { first: 100, max: 2_000 },
     run: async () => {
       await look();
       return 'idle';

@@ -5,22 +5,18 @@ import type { KeysContext } from './context.ts';
 import { createProblems, parseErasureId, parseTenantId, parseTokens } from './parsing.ts';
 
 /**
- * Fences, destroys, answers; then pushes revocations. Not before privacy.v1 is read to its end: a restored store would
+ * Fences, destroys, answers; revocations follow. Not before privacy.v1 is read to its end: a restored store would
  * fence an incarnation that the log has fenced already, and leave the living one. Throws KEYS_CATCHING_UP,
  * TENANT_UNKNOWN, INVALID_FIELDS.
  */
 export function fenceHandler(context: KeysContext): UnaryHandler<FenceRequest, FenceResponse> {
   return async (request) => {
     context.catchUp.require();
-    const order = parseFence(request);
-    const { tenantId, erasureId } = order;
-    const fenced = await context.db
-      .transaction()
-      .execute((tx) => fenceErasure(tx, { ...order, nowMs: context.clock.nowMs() }));
-    // If the process dies here, the unreadable clock's loop pushes after the restart.
-    if (fenced.isNew) context.holders.revoke({ tenantId, erasureId, scopes: fenced.scopes });
+    const order = { ...parseFence(request), nowMs: context.clock.nowMs() };
+    const answer = await context.db.transaction().execute((tx) => fenceErasure(tx, order));
+    // If the process dies here, the unreadable clock finds the erasure after the restart and pushes.
     context.unreadableClock.wake();
-    return fenced.answer;
+    return answer;
   };
 }
 

@@ -341,6 +341,15 @@ describe('Lease', () => {
       assert.deepEqual(again.keyId, own.keyId);
     });
 
+    it('of a refused person are not registered', async () => {
+      const caller = createKeysCaller(keys, 'tickets', strict);
+      const [natural, email] = [someToken(), someToken()];
+      await erase([natural], strict);
+      await caller.seal({ scope: person(natural), aliases: [email] });
+      const byAlias = only(await caller.seal({ scope: person(email) }));
+      assert.equal(tokenFromBytes(byAlias.token), email);
+    });
+
     it('lead an erased person to their fence', async () => {
       const [natural, email] = [someToken(), someToken()];
       await tickets.seal({ scope: person(natural), aliases: [email] });

@@ -35,9 +35,8 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     keys
       .peersOf('privacy')('keys')
       .unary(KeyServiceService.unreadableStatus, { tenantId: acme, erasureId });
-  /** Lets pushes arrive. */
-  const turns = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  const until = async (isTrue: () => boolean): Promise<void> => {
+    while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 2));
   };
 
   before(async function () {
@@ -57,7 +56,7 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     await tickets.seal({ scope: { kind: 'person', token } });
     await usage.seal({ scope: { kind: 'facts' } });
     const erasureId = await erase(token);
-    await turns();
+    await until(() => tickets.pushed.length > 0 && usage.pushed.length > 0);
     const [push] = tickets.pushed;
     assert.deepEqual(push, usage.pushed[0]);
     assert.equal(push?.tenantId, acme);
@@ -81,6 +80,7 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     await tickets.seal({ scope: { kind: 'person', token } });
     const unreadableAt = new Date(world.clock.nowMs() + 30_000);
     const erasureId = await erase(token);
+    await until(() => tickets.pushed.length > 0);
     tickets.leave();
     world.clock.advance(29_999);
     assert.equal((await statusOf(erasureId)).unreadableAt, undefined);
@@ -90,7 +90,7 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
 
   it('gives no lease to a holder that left', async () => {
     tickets.leave();
-    await turns();
+    await new Promise((resolve) => setImmediate(resolve));
     await assert.rejects(
       tickets.seal({ scope: { kind: 'facts' } }),
       (error: unknown) => error instanceof ServiceError && error.reason === 'HOLDER_UNREGISTERED',
@@ -113,7 +113,6 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     const startedMs = world.clock.nowMs();
     await register();
     assert.equal((await statusOf(erasureId)).unreadableAt, undefined);
-    await turns();
     for (const push of tickets.pushed) await tickets.acknowledge(push.revocationId);
     assert.equal((await statusOf(erasureId)).unreadableAt, undefined, 'others may be alive');
     world.clock.advance(60_000);
