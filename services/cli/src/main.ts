@@ -43,12 +43,17 @@ const terminal: Terminal = {
   },
   isOutTerminal: stdout.isTTY,
   isErrTerminal: stderr.isTTY,
-  columns: stdout.isTTY ? stdout.columns : 100,
+  columns: columnsOf(stdout),
+  errColumns: columnsOf(stderr),
   outStyle: createStyle(stdout.isTTY && stdout.hasColors()),
   errStyle: createStyle(stderr.isTTY && stderr.hasColors()),
-  errStream: stderr,
   ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
 };
+
+/** A terminal without a size says 0. */
+function columnsOf(stream: NodeJS.WriteStream): number {
+  return stream.isTTY && stream.columns > 0 ? stream.columns : 100;
+}
 
 async function ask(question: string): Promise<string> {
   const reading = createInterface({ input: stdin, output: stderr });

@@ -22,12 +22,12 @@ export interface Terminal {
   readonly isOutTerminal: boolean;
   /** A human reads stderr. */
   readonly isErrTerminal: boolean;
-  /** Columns of stdout; 100 when it is no terminal. */
+  /** Columns of stdout; 100 when it is no terminal or does not say. */
   readonly columns: number;
+  /** The same of stderr. */
+  readonly errColumns: number;
   readonly outStyle: Style;
   readonly errStyle: Style;
-  /** For moving progress; stderr. */
-  readonly errStream: NodeJS.WritableStream;
   /** Asks a question on the terminal; undefined when no human can answer. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }

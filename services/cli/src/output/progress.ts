@@ -1,4 +1,3 @@
-import ora from 'ora';
 import type { Terminal } from '../surroundings.ts';
 import { formatCount } from './numbers.ts';
 
@@ -25,25 +24,51 @@ export function startProgress(terminal: Terminal, plan: ProgressPlan): Progress 
   return terminal.isErrTerminal ? movingProgress(terminal, plan) : sparseProgress(terminal, plan);
 }
 
-function movingProgress(
-  terminal: Terminal,
-  { title, total, showsCount = true }: ProgressPlan,
-): Progress {
-  const style = terminal.errStyle;
-  const spinner = ora({ stream: terminal.errStream, text: title, discardStdin: false }).start();
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
+const frameMs = 80;
+/** Back to the start of the line, and clear it: the line never wraps, so this is all that is needed. */
+const clearLine = '\r\u001b[2K';
+
+function movingProgress(terminal: Terminal, plan: ProgressPlan): Progress {
+  const { errStyle: style, errColumns } = terminal;
+  const { title, total, showsCount = true } = plan;
+  let amount = '';
+  let note = '';
+  let frame = 0;
+  const paint = () => {
+    frame += 1;
+    // The spinner, its space and a free last column stay in any case.
+    let room = errColumns - 3;
+    const parts = [title, amount, note].map((text) => {
+      const shown = text === '' ? '' : `${text}  `.slice(0, Math.max(0, room));
+      room -= shown.length;
+      return shown;
+    });
+    const [shownTitle = '', shownAmount = '', shownNote = ''] = parts;
+    const spinner = style.cyan(frames[frame % frames.length] ?? '');
+    terminal.err(
+      `${clearLine}${spinner} ${shownTitle}${style.cyan(shownAmount)}${style.dim(shownNote)}`,
+    );
+  };
+  paint();
+  // Painting by the clock keeps a fast stream of updates from flooding the terminal.
+  const timer = setInterval(paint, frameMs);
+  const stop = () => {
+    clearInterval(timer);
+    terminal.err(clearLine);
+  };
   return {
-    update: (done, note) => {
+    update: (done, newNote) => {
       const count = showsCount ? [formatCount(done)] : [];
       const bar = total === undefined ? [] : [progressBar(done, total)];
-      const amount = [...bar, ...count].join(' ');
-      spinner.text = `${title}  ${style.cyan(amount)}  ${style.dim(note)}`;
+      amount = [...bar, ...count].join(' ');
+      note = newNote;
     },
-    finish: (note) => {
-      spinner.stopAndPersist({ symbol: style.green('✔'), text: `${title}  ${note}` });
+    finish: (newNote) => {
+      stop();
+      terminal.err(`${style.green('✔')} ${title}  ${newNote}\n`);
     },
-    abandon: () => {
-      spinner.stop();
-    },
+    abandon: stop,
   };
 }
 
@@ -67,6 +92,8 @@ function sparseProgress(
 
 function progressBar(done: number, total: number): string {
   const width = 24;
-  const filled = Math.min(width, Math.round((done / total) * width));
-  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${String(Math.floor((100 * done) / total)).padStart(3)} %`;
+  const share = Math.min(1, done / total);
+  const filled = Math.round(share * width);
+  const percent = `${Math.floor(100 * share)}`.padStart(3);
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${percent} %`;
 }

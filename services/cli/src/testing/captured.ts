@@ -24,8 +24,8 @@ export function createJumpingClock(
 /** What a command wrote. */
 export interface Captured {
   readonly surroundings: Surroundings;
-  out(): string;
-  err(): string;
+  readonly out: () => string;
+  readonly err: () => string;
 }
 
 /** Surroundings without a terminal whose output is kept; `answers` are what a human would type. */
@@ -50,9 +50,9 @@ export function captureSurroundings(
       isOutTerminal: false,
       isErrTerminal: false,
       columns: 100,
+      errColumns: 100,
       outStyle: createStyle(false),
       errStyle: createStyle(false),
-      errStream: process.stderr,
       ask:
         wish.answers === undefined
           ? undefined
