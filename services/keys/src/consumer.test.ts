@@ -147,7 +147,9 @@ describe('keys reading privacy.v1', () => {
 
   it('never lowers a fence, so a list that comes late harms nobody who returned', async () => {
     const token = someToken();
+    const sealed: Buffer[] = [];
     for (let erasure = 0; erasure < 2; erasure += 1) {
+      sealed.push((await seal(person(token))).keyId);
       const order = { tenantId: acme, erasureId: randomUUID(), persons: [token], cutOffMs: 9 };
       await fence(keys, order);
     }
@@ -159,6 +161,8 @@ describe('keys reading privacy.v1', () => {
     assert.deepEqual(after.keyId, returned.keyId);
     assert.equal(after.incarnation, 3);
     assert.equal(after.fenceCutOff?.getTime(), 9);
+    const [, secondKeyId = Buffer.alloc(16)] = sealed;
+    assert.equal((await open(person(token), secondKeyId, 2)).status, erased);
   });
 
   it('fences what a list has and its own store no longer knew', async () => {
