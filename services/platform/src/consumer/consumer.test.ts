@@ -29,7 +29,7 @@ import { openTestDatabase } from '../testing/test-database.ts';
 import { peersWithOwner } from '../testing/topic-owner.ts';
 import { wrapLog } from '../testing/wrapped-log.ts';
 import { type Consumer, type ConsumerOptions, createConsumer } from './consumer.ts';
-import { readCheckpoints } from './checkpoints.ts';
+import { compareAndSetCheckpoints, readCheckpoints } from './checkpoints.ts';
 
 const zero: TopicPartition = { topic: 'tickets.v1', partition: 0 };
 const one: TopicPartition = { topic: 'tickets.v1', partition: 1 };
@@ -261,6 +261,31 @@ describe('consumer', function () {
       assert.deepEqual(await appliedOf(db, zero), upTo(8n));
       assert.ok(firsts.every((first) => first === 1n || first > 5n));
       assert.ok(lines.some((line) => line['reason'] === 'CHECKPOINT_MOVED'));
+    });
+  });
+
+  describe('one that is slower again and again', () => {
+    it('has no problem', async () => {
+      await append(zero, 1n, 9n);
+      const problems: (string | undefined)[] = [];
+      const consumer = create(async (step) => {
+        if (step !== 'prepare') return;
+        problems.push(consumer.problem());
+        const from = await checkpointOf(zero);
+        assert.ok(from !== undefined);
+        if (from.sequence > 7n) return;
+        // Another owner applies one record just before us.
+        const to = { sequence: from.sequence + 1n, nextOffset: from.nextOffset + 1n };
+        await db.transaction().execute(async (tx) => {
+          await compareAndSetCheckpoints(tx, [{ ...zero, from, to }]);
+          await sql`insert into applied (topic, partition, sequence, event_id)
+            values (${zero.topic}, ${zero.partition}, ${to.sequence}, '')`.execute(tx);
+        });
+      });
+      await consumer.caughtUp();
+      assert.deepEqual(await appliedOf(db, zero), upTo(9n));
+      assert.equal(problems.length, 9);
+      assert.ok(problems.every((problem) => problem === undefined));
     });
   });
 
@@ -516,7 +541,12 @@ describe('consumer', function () {
       await prepared.promise;
       await append(zero, 6n, 9n);
       const waiting = assert.rejects(consumer.caughtUp(), { reason: 'SHUTTING_DOWN' });
-      const stopped = consumer.stop();
+      let hasStopped = false;
+      const stopped = consumer.stop().then(() => {
+        hasStopped = true;
+      });
+      assert.deepEqual(await appliedOf(db, zero), []);
+      assert.ok(!hasStopped);
       released.resolve();
       await stopped;
       await waiting;
