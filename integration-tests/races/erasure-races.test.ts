@@ -113,13 +113,17 @@ for (const policy of ['ALLOW', 'REFUSE'] as const) {
         assert.ok(person !== undefined, 'the person was fenced');
         const { looked, readable } = await findReadableParts(system, looker, tenantId);
         assert.ok(looked > 0 && readable.length > 0, 'the other person can still be read');
+        const isFenced = (scope: string, incarnation: number) =>
+          incarnation <= (fenced.get(scope) ?? -1);
         const broken = readable.filter(
-          ({ scope, incarnation }) => incarnation <= (fenced.get(scopeText(scope)) ?? -1),
+          ({ scope, incarnation, owner }) =>
+            isFenced(scopeText(scope), incarnation) ||
+            (owner !== undefined && isFenced(owner.scope, owner.incarnation)),
         );
         assert.deepEqual(broken, [], 'nothing of a fenced incarnation can be read');
         if (policy === 'REFUSE') {
           const theirs = readable.filter(
-            ({ scope, owner }) => scopeText(scope) === person || owner === person,
+            ({ scope, owner }) => scopeText(scope) === person || owner?.scope === person,
           );
           assert.deepEqual(theirs, [], 'nothing of the person can be read at all');
         }

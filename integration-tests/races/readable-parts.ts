@@ -14,8 +14,8 @@ import type { ComposedSystem } from './composed-system.ts';
 export interface ReadablePart {
   readonly scope: Scope;
   readonly incarnation: number;
-  /** Of a ticket: whose it is, `person/<token>`. */
-  readonly owner: string | undefined;
+  /** Of a ticket: whose it is, as `person/<token>` and incarnation. */
+  readonly owner: { readonly scope: string; readonly incarnation: number } | undefined;
 }
 
 export interface FoundParts {
@@ -73,7 +73,8 @@ async function tryAll(
       return [];
     }
     const { scope, incarnation, owner } = lease;
-    return [{ scope, incarnation, owner: owner && `person/${owner.token}` }];
+    const ownedBy = owner && { ...owner, scope: `person/${owner.token}` };
+    return [{ scope, incarnation, owner: ownedBy }];
   });
 }
 
