@@ -43,7 +43,8 @@ function createQuestions({ cache, calls, clock, isRegistered }: AskParts) {
       if (!isRegistered()) throw new ServiceError('KEYS_UNAVAILABLE');
       const scopes = fresh.map((one) => {
         const held = cache.get(one.name);
-        return one.encode(held?.isUsable === true ? held : undefined);
+        // Also one that ran out: its claim is still there for the same key.
+        return one.encode(held?.isEnded === false ? held : undefined);
       });
       const answers = calls.lease(tenantId, purpose, scopes, (answer, index) => {
         const one = fresh[index];

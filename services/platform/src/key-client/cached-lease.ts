@@ -42,13 +42,14 @@ export class CachedLease implements SealLease {
   readonly tenantId: TenantId;
   readonly scope: Scope;
   readonly incarnation: number;
-  readonly dataKey: DataKey;
-  readonly digestKey: KeyObject;
+  readonly keyId: Buffer;
   readonly owner: GrantedKey['owner'];
   fenceCutOffMs: number | undefined;
   /** Further tokens of the person that keys has registered; others must still be sent. */
   readonly knownAliases = new Set<Token>();
   readonly #clock: Clock;
+  /** Gone once the lease is over: nobody waits for what this process no longer has. */
+  #keys: Pick<GrantedKey, 'dataKey' | 'digestKey'> | undefined;
   #askedAt: Moment;
   #ttlMs: number;
   #ended = false;
@@ -59,8 +60,8 @@ export class CachedLease implements SealLease {
     this.tenantId = key.tenantId;
     this.scope = key.scope;
     this.incarnation = key.incarnation;
-    this.dataKey = key.dataKey;
-    this.digestKey = key.digestKey;
+    this.keyId = key.dataKey.keyId;
+    this.#keys = key;
     this.owner = key.owner;
     this.fenceCutOffMs = key.fenceCutOffMs;
     this.#clock = clock;
@@ -68,10 +69,16 @@ export class CachedLease implements SealLease {
     this.#ttlMs = ttlMs;
   }
 
+  get dataKey(): DataKey {
+    return this.#requireKeys().dataKey;
+  }
+
+  get digestKey(): KeyObject {
+    return this.#requireKeys().digestKey;
+  }
+
   assertUsable(): void {
-    if (!this.isUsable) {
-      throw new ServiceError('LEASE_EXPIRED', `The lease of ${scopeText(this.scope)} is over.`);
-    }
+    this.#requireKeys();
   }
 
   take(plaintextBytes: number): void {
@@ -84,12 +91,17 @@ export class CachedLease implements SealLease {
   }
 
   get isUsable(): boolean {
-    return !this.#ended && !isOver(this.#askedAt, this.#ttlMs, this.#clock);
+    return this.#keys !== undefined && !isOver(this.#askedAt, this.#ttlMs, this.#clock);
+  }
+
+  /** By a revocation or by leaving the cache: it is never renewed. One that merely ran out may be. */
+  get isEnded(): boolean {
+    return this.#ended;
   }
 
   /** Not ended, and a third of the term is still ahead: enough for a transaction that begins now. */
   get isFresh(): boolean {
-    return !this.#ended && !isOver(this.#askedAt, (this.#ttlMs * 2) / 3, this.#clock);
+    return this.#keys !== undefined && !isOver(this.#askedAt, (this.#ttlMs * 2) / 3, this.#clock);
   }
 
   covers(messages: number, plaintextBytes: number): boolean {
@@ -97,10 +109,12 @@ export class CachedLease implements SealLease {
   }
 
   /** A later answer for the same key: a new term, and what was claimed on top. */
-  extend(askedAt: Moment, ttlMs: number, messages: number, bytes: bigint): void {
+  extend(key: GrantedKey, askedAt: Moment, ttlMs: number, messages: number, bytes: bigint): void {
     if (askedAt.monotonicMs >= this.#askedAt.monotonicMs) {
       this.#askedAt = askedAt;
       this.#ttlMs = ttlMs;
+      this.#keys = key;
+      this.fenceCutOffMs = key.fenceCutOffMs;
     }
     this.#messagesLeft += messages;
     this.#bytesLeft += bytes;
@@ -109,7 +123,19 @@ export class CachedLease implements SealLease {
   /** Revoked or dropped: nobody may use it from now on, whoever still holds it. */
   end(): void {
     this.#ended = true;
+    this.#keys = undefined;
     this.#messagesLeft = 0;
     this.#bytesLeft = 0n;
+  }
+
+  /** Drops the keys once the term is over; the claim stays, for a renewal of the same key. */
+  dropWhenOver(): void {
+    if (!this.isUsable) this.#keys = undefined;
+  }
+
+  #requireKeys(): Pick<GrantedKey, 'dataKey' | 'digestKey'> {
+    if (this.#keys !== undefined && this.isUsable) return this.#keys;
+    this.#keys = undefined;
+    throw new ServiceError('LEASE_EXPIRED', `The lease of ${scopeText(this.scope)} is over.`);
   }
 }

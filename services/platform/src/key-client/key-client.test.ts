@@ -17,6 +17,7 @@ import { createLogger } from '../log/logger.ts';
 import { commitmentOf } from '../sealing/data-key.ts';
 import { encodeScope } from '../sealing/scope-wire.ts';
 import { createHandClock } from '../testing/hand-clock.ts';
+import { CachedLease } from './cached-lease.ts';
 import { createKeyClient } from './key-client.ts';
 import type { HeldLease, LeaseRefusal, SealLease } from './port.ts';
 
@@ -119,7 +120,7 @@ function granted<Lease extends HeldLease>(answer: Lease | LeaseRefusal | undefin
 }
 
 describe('the key client', () => {
-  const setup = async (options: { leasesMax?: number } = {}) => {
+  const setup = async (options: { leasesMax?: number; sweepEveryMs?: number } = {}) => {
     const clock = createHandClock();
     const { stub, registration } = createStubKeys();
     const network = createInProcessNetwork();
@@ -218,6 +219,37 @@ describe('the key client', () => {
     assert.deepEqual(stub.requests[1]?.scopes[0]?.heldKeyId, first.dataKey.keyId);
     clock.advance(ttlMs / 2);
     first.assertUsable();
+    await client.stop();
+  });
+
+  it('drops the key when the term ran out, and keeps the claim for the same key', async () => {
+    const { clock, stub, client, seal } = await setup({ sweepEveryMs: 1 });
+    const lease = await seal(person);
+    assert.ok(lease instanceof CachedLease);
+    const { keyId } = lease.dataKey;
+    // Once it is swept, not even a clock that was set back finds the key.
+    while (lease.isUsable) {
+      clock.advance(ttlMs);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      clock.advance(-ttlMs);
+    }
+    const again = await seal(person);
+    assert.equal(stub.requests[1]?.scopes[0]?.claimMessages, 0);
+    assert.deepEqual(again.dataKey.keyId, keyId);
+    again.take(10);
+    await client.stop();
+  });
+
+  it('claims anew when the term ran out and keys has gone over to another key', async () => {
+    const { clock, stub, client, seal } = await setup();
+    await seal(person);
+    clock.advance(ttlMs);
+    stub.rotate();
+    (await seal(person)).take(10);
+    assert.deepEqual(
+      stub.requests.map(({ scopes }) => scopes[0]?.claimMessages),
+      [4_096, 0, 4_096],
+    );
     await client.stop();
   });
 

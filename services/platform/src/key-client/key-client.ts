@@ -24,6 +24,8 @@ export interface KeyClientOptions {
   /** What is claimed of a data key at a time; design.md, 4 caps a key at 2^20 messages and 2^36 bytes. */
   readonly claimMessages?: number;
   readonly claimBytes?: number;
+  /** How often keys whose lease is over are dropped from memory, milliseconds. Default 5,000. */
+  readonly sweepEveryMs?: number;
 }
 
 /** The lease cache over the keys service; see KeyClient. */
@@ -37,6 +39,7 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
     bytes: options.claimBytes ?? 2 ** 26,
   };
   const registration = createRegistration(cache, calls);
+  let sweeping: NodeJS.Timeout | undefined;
   const watch = createRevocationWatch({ peer, holderId, logger, listener: registration });
   const { isRegistered } = registration;
   const ask = createAsk({ cache, calls, clock, isRegistered });
@@ -68,8 +71,13 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
       if (lease !== undefined) cache.endScope(tenantId, lease.scope);
       cache.endScope(tenantId, scope);
     },
-    start: async () => await watch.start(),
+    start: async () => {
+      // A plain timer: it decides nothing, the leases look at their clock themselves.
+      sweeping ??= setInterval(() => cache.sweep(), options.sweepEveryMs ?? 5_000).unref();
+      await watch.start();
+    },
     stop: async () => {
+      clearInterval(sweeping);
       await watch.stop();
       cache.endAll();
       secrets.forgetAll();
@@ -126,7 +134,7 @@ function wantedForSeal(
       return encodeSealRequest(request, {
         messages: enough ? 0 : Math.max(claim.messages, messages),
         bytes: enough ? 0n : BigInt(Math.max(claim.bytes, plaintextBytes)),
-        heldKeyId: held?.dataKey.keyId,
+        heldKeyId: held?.keyId,
       });
     },
     granted: (lease) => {

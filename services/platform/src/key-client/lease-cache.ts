@@ -56,9 +56,14 @@ export class LeaseCache {
     this.#namesOf.clear();
   }
 
+  /** Drops the keys of every lease that is over, whether or not anybody will ask for it again. */
+  sweep(): void {
+    for (const lease of this.#byName.values()) lease.dropWhenOver();
+  }
+
   #rename(name: string, lease: CachedLease): void {
     this.#remove(name, lease);
-    this.put(`${name} ${lease.dataKey.keyId.toString('hex')}`, lease);
+    this.put(`${name} ${lease.keyId.toString('hex')}`, lease);
   }
 
   #remove(name: string, lease: CachedLease): void {

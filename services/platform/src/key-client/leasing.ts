@@ -116,10 +116,8 @@ export function leaseOf(
   clock: Clock,
 ): CachedLease {
   const { granted, askedAt, ttlMs, messages, bytes } = answer;
-  const same =
-    held !== undefined && held.isUsable && held.dataKey.keyId.equals(granted.dataKey.keyId);
+  const same = held !== undefined && !held.isEnded && held.keyId.equals(granted.dataKey.keyId);
   const lease = same ? held : new CachedLease(granted, clock, askedAt, ttlMs);
-  lease.extend(askedAt, ttlMs, messages, bytes);
-  lease.fenceCutOffMs = granted.fenceCutOffMs;
+  lease.extend(granted, askedAt, ttlMs, messages, bytes);
   return lease;
 }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { ServiceError } from '../errors/service-error.ts';
+import type { TenantId, Token } from '../ids/ids.ts';
+import { createDataKey } from '../sealing/data-key.ts';
+import { createHandClock } from '../testing/hand-clock.ts';
+import { CachedLease, type GrantedKey, momentOf } from './cached-lease.ts';
+import { LeaseCache } from './lease-cache.ts';
+
+const ttlMs = 30_000;
+const isOver = (error: unknown): boolean =>
+  error instanceof ServiceError && error.reason === 'LEASE_EXPIRED';
+
+describe('the lease cache', () => {
+  const clock = createHandClock();
+  const granted: GrantedKey = {
+    tenantId: 'acme' as TenantId,
+    scope: { kind: 'person', token: 'aa'.repeat(16) as Token },
+    incarnation: 1,
+    dataKey: createDataKey(randomBytes(32)),
+    digestKey: createSecretKey(randomBytes(32)),
+    owner: undefined,
+    fenceCutOffMs: undefined,
+  };
+
+  it('drops keys whose lease is over when swept, and none that lives', () => {
+    const cache = new LeaseCache(10);
+    const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);
+    cache.put('one', lease);
+    clock.advance(ttlMs - 1);
+    cache.sweep();
+    assert.equal(lease.dataKey, granted.dataKey);
+    clock.advance(1);
+    cache.sweep();
+    // Even a clock that was set back finds no key any more.
+    clock.advance(-ttlMs);
+    assert.throws(() => lease.dataKey, isOver);
+    assert.throws(() => lease.digestKey, isOver);
+    assert.ok(!lease.isEnded && cache.get('one') === lease, 'its claim is still there');
+    lease.extend(granted, momentOf(clock), ttlMs, 0, 0n);
+    assert.equal(lease.dataKey, granted.dataKey);
+  });
+
+  it('renews nothing that was revoked', () => {
+    const cache = new LeaseCache(10);
+    const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);
+    cache.put('one', lease);
+    cache.endScope(granted.tenantId, granted.scope, 1);
+    assert.ok(lease.isEnded);
+    assert.throws(() => lease.dataKey, isOver);
+    assert.equal(cache.get('one'), undefined);
+  });
+});
