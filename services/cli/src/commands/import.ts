@@ -19,7 +19,7 @@ const options = tenantOptions.extend({
 export function defineImport(program: Command, host: CommandHost): void {
   defineCommand(program, host, {
     usage: 'import <file>',
-    summary: 'Stream a CSV file of changes into a tenant’s tickets',
+    summary: 'Stream a CSV file of changes into the tickets of a tenant',
     details:
       'Ids come from the source, so importing again changes nothing. A bad row is reported with its line and reason and does not stop the rest; the exit code is then 1 unless --allow-bad-rows is given. docs/import.md says which row becomes which event.',
     examples: [
