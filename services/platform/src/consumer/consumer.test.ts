@@ -268,9 +268,17 @@ describe('consumer', function () {
     it('has no problem', async () => {
       await append(zero, 1n, 9n);
       const problems: (string | undefined)[] = [];
-      const consumer = create(async (step) => {
+      const clock: Clock = {
+        ...hurriedClock,
+        sleep: async (durationMs, signal) => {
+          problems.push(consumer.problem());
+          await hurriedClock.sleep(durationMs, signal);
+        },
+      };
+      let attempts = 0;
+      const at: At = async (step) => {
         if (step !== 'prepare') return;
-        problems.push(consumer.problem());
+        attempts += 1;
         const from = await checkpointOf(zero);
         assert.ok(from !== undefined);
         if (from.sequence > 7n) return;
@@ -281,10 +289,11 @@ describe('consumer', function () {
           await sql`insert into applied (topic, partition, sequence, event_id)
             values (${zero.topic}, ${zero.partition}, ${to.sequence}, '')`.execute(tx);
         });
-      });
+      };
+      const consumer = create(at, { clock });
       await consumer.caughtUp();
       assert.deepEqual(await appliedOf(db, zero), upTo(9n));
-      assert.equal(problems.length, 9);
+      assert.equal(attempts, 9);
       assert.ok(problems.every((problem) => problem === undefined));
     });
   });
