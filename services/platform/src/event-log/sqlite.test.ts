@@ -26,14 +26,14 @@ const partitions = new Map([
 const topics = ['first.v1', 'second.v1'] as const;
 const first = { topic: 'first.v1', partition: 0 };
 
-function openLogAt(path: string): EventLog {
+function openLogAt(path: string, pollIntervalMs = 10): EventLog {
   const logger = pino({ level: 'silent' });
   return openSqliteEventLog({
     path,
     partitions,
     clock: systemClock,
     logger,
-    pollIntervalMs: 10,
+    pollIntervalMs,
     idleMs: 1,
   });
 }
@@ -42,8 +42,8 @@ describe('event log in SQLite', () => {
   let folder: string;
   let path: string;
   const opened: EventLog[] = [];
-  const openAt = (file: string): EventLog => {
-    const log = openLogAt(file);
+  const openAt = (file: string, pollIntervalMs?: number): EventLog => {
+    const log = openLogAt(file, pollIntervalMs);
     opened.push(log);
     return log;
   };
@@ -243,6 +243,18 @@ describe('event log in SQLite', () => {
     });
     assert.equal((await log.endOffsets('first.v1')).length, 5);
     await log.close();
+  });
+
+  it('wakes the readers of its own process at once, without their poll', async () => {
+    const log = openAt(path, 600_000);
+    const startAt = async (assigned: readonly unknown[]): Promise<bigint[]> =>
+      assigned.map(() => 0n);
+    const reader = await log.openReader({ group: 'woken', topics, startAt });
+    const waiting = reader.poll({ recordsMax: 1, waitMs: 600_000 });
+    const writer = await log.openWriter(first);
+    await writer.append(1n, [recordOf('awaited', 40)]);
+    const [batch] = await waiting;
+    assert.equal(batch?.entries.length, 1);
   });
 
   it('answers nothing after it was closed', async () => {
