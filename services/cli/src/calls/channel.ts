@@ -75,8 +75,13 @@ export function openChannel(address: string): Channel {
   };
 }
 
+/** Whether the address is this machine's own, by its text alone. */
+export function isLoopback(address: string): boolean {
+  return loopbackPattern.test(address);
+}
+
 function credentialsFor(address: string): ChannelCredentials {
-  return loopbackPattern.test(address) ? credentials.createInsecure() : credentials.createSsl();
+  return isLoopback(address) ? credentials.createInsecure() : credentials.createSsl();
 }
 
 async function unaryCall<Request, Response>(
