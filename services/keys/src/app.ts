@@ -65,6 +65,8 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
     internalApi: [registerService(KeyServiceService, handlersOf(context))],
     start: async () => {
       await migrateToLatest(db, migrations);
+      // A keyring that was lost or swapped must be noticed before anything is sealed that only it could open.
+      await context.keyrings.verify();
       consumer.start();
       void openWhenCaughtUp({ catchUp, caughtUp, clock, logger, signal: stopping.signal });
       for (const loop of [unreadableClock, monthClosing, receipts]) loop.start();

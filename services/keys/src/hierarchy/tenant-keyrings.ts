@@ -2,9 +2,10 @@ import type { Kysely } from 'kysely';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
+import { isTransient } from '@lethe/platform/retry/is-transient.ts';
 import type { Kms } from '../kms/port.ts';
 import type { KeysSchema } from '../store/schema.ts';
-import { findTenant, insertTenant, StaleKeyring } from '../store/tenants.ts';
+import { findOldestAndNewest, findTenant, insertTenant, StaleKeyring } from '../store/tenants.ts';
 import { createTenantKeyring, type TenantKeyring } from './tenant-keyring.ts';
 
 export interface TenantKeyrings {
@@ -17,6 +18,11 @@ export interface TenantKeyrings {
   ): Promise<Answer>;
   /** Forgets the tenant's keys in memory. */
   forget(tenantId: TenantId): void;
+  /**
+   * Sees whether the KMS is the one that this store belongs to, by the first and the last tenant; does nothing about one
+   * that cannot be reached. Throws KMS_KEY_MISSING, KMS_UNWRAP_FAILED.
+   */
+  verify(): Promise<void>;
   /** Creates KMS key, tenant key and token key unless they exist. Idempotent, also when called at once. */
   create(tenantId: TenantId, mayReturn: boolean): Promise<void>;
 }
@@ -60,6 +66,13 @@ export function createTenantKeyrings(ports: TenantKeyringsPorts): TenantKeyrings
     },
     forget: (tenantId) => {
       loading.delete(tenantId);
+    },
+    verify: async () => {
+      try {
+        await Promise.all((await findOldestAndNewest(ports.db)).map(of));
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+      }
     },
     create: (tenantId, mayReturn) => createTenant(ports, tenantId, mayReturn),
   };

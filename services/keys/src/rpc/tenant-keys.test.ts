@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { createSecretKey, randomUUID } from 'node:crypto';
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import { rename } from 'node:fs/promises';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { type TenantId, tokenBytes, tokenFromBytes } from '@lethe/platform/ids/ids.ts';
 import { createContributorMaker } from '@lethe/platform/ids/token-maker.ts';
 import { KeyServiceService, ReturningPersons } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { monthOf } from '../domain/months.ts';
+import { openKeyringKms } from '../kms/keyring-kms.ts';
 import { createMonthClosing } from '../month-closing.ts';
 import { createKeysCaller, createTenant, fence } from '../testing/keys-caller.ts';
 import {
@@ -62,6 +64,18 @@ describe('keys of a tenant', () => {
     await keys.stop();
     keys = await startKeys(world);
     assert.deepEqual(await tokenKeyOf(acme), before);
+  });
+
+  it('are missed at the start when the keyring was lost or is another one', async () => {
+    await keys.stop();
+    await rename(world.keyringPath, `${world.keyringPath}.kept`);
+    await assert.rejects(startKeys(world), hasReason('KMS_KEY_MISSING'));
+    const other = await openKeyringKms({ path: world.keyringPath, randomBytes });
+    await other.rotate(acme);
+    await other.rotate(tenantNamed('globex'));
+    await assert.rejects(startKeys(world), hasReason('KMS_UNWRAP_FAILED'));
+    await rename(`${world.keyringPath}.kept`, world.keyringPath);
+    keys = await startKeys(world);
   });
 
   it('are unknown without a tenant', async () => {

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import { lockFencesShared } from '@lethe/platform/database/fence-lock.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { TenantKeyring } from '../hierarchy/tenant-keyring.ts';
@@ -92,9 +92,13 @@ export async function findTenantNumber(
   return row?.tenant_number;
 }
 
-export async function hasTenants(db: Kysely<KeysSchema>): Promise<boolean> {
-  const row = await db.selectFrom('tenants').select('tenant_number').limit(1).executeTakeFirst();
-  return row !== undefined;
+/** The tenant that was created first and the one that was created last; none in a new store. */
+export async function findOldestAndNewest(db: Kysely<KeysSchema>): Promise<readonly TenantId[]> {
+  const { rows } = await sql<{ tenant_id: TenantId }>`
+    select tenant_id from tenants where tenant_number in (
+      select min(tenant_number) from tenants union select max(tenant_number) from tenants)
+    order by tenant_number`.execute(db);
+  return rows.map((row) => row.tenant_id);
 }
 
 /** A rotation has given the tenant a newer tenant key than this process had in memory: load it and begin again. */
