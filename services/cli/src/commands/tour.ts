@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { withSession } from '../connection/with-session.ts';
 import type { ConnectionOptions } from '../connection/session.ts';
-import type { ExitCode } from '../exit-codes.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { usageError } from '../failures/cli-error.ts';
 import type { HelpDeskSettings } from '../generator/help-desk.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { writeJson } from '../output/write-json.ts';
 import { completedTour, runTour } from '../tour/run-tour.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareHelpDesk, helpDeskOptions, helpDeskSettings } from './generate.ts';
@@ -48,15 +49,22 @@ export async function tourOrStatus(
     options,
     { ...surroundings, accessToken: undefined },
     async (session) => {
-      const isCompleted = (await completedTour(options.data)) !== undefined;
-      if (!isCompleted) {
-        return await runTour({ session, surroundings, dataFolder: options.data, settings });
-      }
       const { terminal } = surroundings;
-      if (!options.json)
-        terminal.out(`The tour of this data folder is completed; this is what it holds.\n\n`);
-      const status = await showStatus(session, options.json, surroundings);
-      return status;
+      if ((await completedTour(options.data)) !== undefined) {
+        const remark = 'The tour of this data folder is completed; this is what it holds.\n\n';
+        if (!options.json) terminal.out(remark);
+        return await showStatus(session, options.json, surroundings);
+      }
+      // For machines the report alone: what the tour shows is for people.
+      const watched = options.json ? silenced(surroundings) : surroundings;
+      const tour = { session, surroundings: watched, dataFolder: options.data, settings };
+      const report = await runTour(tour);
+      if (options.json) writeJson(terminal, report);
+      return report.isCompleted ? exitCodes.ok : exitCodes.failed;
     },
   );
+}
+
+function silenced(surroundings: Surroundings): Surroundings {
+  return { ...surroundings, terminal: { ...surroundings.terminal, out: () => undefined } };
 }

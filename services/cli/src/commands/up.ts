@@ -69,7 +69,7 @@ async function serve(
   const toured = wish.tour ? await tour(server, wish, surroundings, clock.nowMs()) : exitCodes.ok;
   const servesOn = !wish.once && terminal.isOutTerminal;
   if (!servesOn || toured !== exitCodes.ok) return toured;
-  terminal.out(whatNextText(server, wish, surroundings));
+  if (!wish.json) terminal.out(whatNextText(server, wish, surroundings));
   return await untilStopped(server, surroundings.signal);
 }
 

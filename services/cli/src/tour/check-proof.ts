@@ -4,11 +4,14 @@ import { verifyCertificate } from '../certificate/verify.ts';
 import { dataFiles, readIfThere } from '../connection/data-files.ts';
 import { writeFileSafely } from '../output/write-file.ts';
 import { verdictText } from '../views/certificate.ts';
-import type { Tour } from './tour.ts';
+import { printHeading, type Tour } from './tour.ts';
 import type { Showcase } from './showcase.ts';
 
 /** Fetches the certificate, keeps it in the data folder and checks it as anybody could. */
-export async function checkProof(tour: Tour, { tenantId, erasureId }: Showcase): Promise<boolean> {
+export async function checkProof(
+  tour: Tour,
+  { tenantId, erasureId }: Showcase,
+): Promise<{ readonly isValid: boolean; readonly file: string }> {
   const { session, dataFolder, surroundings } = tour;
   const { terminal } = surroundings;
   const officer = session.as({ tenantId, roles: ['privacy-officer'] });
@@ -22,6 +25,9 @@ export async function checkProof(tour: Tour, { tenantId, erasureId }: Showcase):
   // Away from the server's data folder there is no key to pin; the one that the server says is better than none.
   const publicKey =
     pinned ?? (await session.anonymous.unary(PrivacyServiceService.getSigningKey, {})).publicKeyPem;
+  const source =
+    pinned === undefined ? 'the key that the server gave' : 'the key in the data folder';
+  printHeading(tour, 'The proof', `checked offline, with ${source}`);
   const verdict = await verifyCertificate(certificateJws, publicKey);
   terminal.out(verdictText(verdict, terminal.outStyle));
   terminal.out(`  ${terminal.outStyle.dim('kept in')} ${file}\n`);
@@ -29,5 +35,5 @@ export async function checkProof(tour: Tour, { tenantId, erasureId }: Showcase):
   terminal.out(
     `  ${terminal.outStyle.dim('check it')} lethe certificate verify ${file} --public-key ${keyFile}\n`,
   );
-  return verdict.isValid;
+  return { isValid: verdict.isValid, file };
 }

@@ -1,7 +1,6 @@
-import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { formatCount, formatDuration, formatRate } from '../output/numbers.ts';
 import { pairsText } from '../output/table.ts';
-import { differingMetrics, totalsOf, totalsText } from '../views/totals.ts';
+import { differingMetrics, totalsOf, totalsText, type Totals } from '../views/totals.ts';
 import { countsText, tallyText } from '../views/tally.ts';
 import { checkProof } from './check-proof.ts';
 import { eraseRequester, type ErasedRequester } from './erase-requester.ts';
@@ -9,7 +8,7 @@ import { loadHelpDesk } from './load-help-desk.ts';
 import { findShowcase } from './showcase.ts';
 import { readTourState, settingsOf, writeTourState, type TourState } from './tour-state.ts';
 import { printHeading, type Loaded, type Timing, type Tour } from './tour.ts';
-import { settingsWords, tenantFiguresText } from './tenant-figures.ts';
+import { settingsWords, tenantFigures } from './tenant-figures.ts';
 import { isUnreadable, showTranscript } from './transcript-step.ts';
 import { waitUntilComplete } from './wait-complete.ts';
 
@@ -24,7 +23,7 @@ export async function completedTour(dataFolder: string): Promise<TourState | und
  * is done; if this process or the server dies, the next run goes on from the last stage and ends with equal totals,
  * as every id follows from the settings.
  */
-export async function runTour(asked: Tour): Promise<ExitCode> {
+export async function runTour(asked: Tour): Promise<TourReport> {
   const { dataFolder, surroundings } = asked;
   const { terminal, clock } = surroundings;
   const startedMs = clock.monotonicMs();
@@ -37,20 +36,45 @@ export async function runTour(asked: Tour): Promise<ExitCode> {
     settingsWords(settings),
   );
   const loaded = await load(tour, earlier);
-  if (loaded === undefined) return exitCodes.failed;
+  if (loaded === undefined) return { isCompleted: false };
   const showcase = findShowcase(settings);
   const figures = await figuresStep(tour, showcase.tenantId);
   printHeading(tour, 'The platform', 'all tenants together; an operator sees no more than this');
   terminal.out(totalsListText(loaded.totalsBefore, tour));
   const erased = await eraseRequester(tour, showcase, loaded);
-  const isProven = await afterwards(tour, loaded, erased);
+  const proof = await afterwards(tour, loaded, erased);
   printHeading(tour, 'Timings', '');
   const timings = [...loaded.timings, figures, ...erased.timings];
   const total = ['whole tour', formatDuration(clock.monotonicMs() - startedMs)] as const;
   terminal.out(pairsText([...timings, total], terminal.outStyle));
-  if (!isProven) return exitCodes.failed;
-  await writeTourState(dataFolder, { ...loaded.state, stage: 'completed' });
-  return exitCodes.ok;
+  const isCompleted = proof.areTotalsEqual && proof.isUnreadable && proof.isCertificateValid;
+  if (isCompleted) await writeTourState(dataFolder, { ...loaded.state, stage: 'completed' });
+  const { erasureId, tenantId } = showcase;
+  return {
+    isCompleted,
+    proof: { tenantId, erasureId, totalsBefore: loaded.totalsBefore, ...proof },
+  };
+}
+
+/** How the tour ended, for machines. */
+export interface TourReport {
+  /** Everything that it checks held. */
+  readonly isCompleted: boolean;
+  /** Absent when it ended before the erasure. */
+  readonly proof?: Proof & {
+    readonly tenantId: string;
+    readonly erasureId: string;
+    readonly totalsBefore: Totals;
+  };
+}
+
+/** What was found after the erasure. */
+interface Proof {
+  readonly totalsAfter: Totals;
+  readonly areTotalsEqual: boolean;
+  readonly isUnreadable: boolean;
+  readonly isCertificateValid: boolean;
+  readonly certificateFile: string;
 }
 
 async function load(tour: Tour, earlier: TourState | undefined): Promise<Loaded | undefined> {
@@ -94,10 +118,10 @@ async function figuresStep(tour: Tour, tenantId: string): Promise<Timing> {
   printHeading(tour, 'What one tenant sees', `${tenantId}, exact figures of its own`);
   const reader = session.as({ tenantId, roles: ['reader'] });
   const startedMs = clock.monotonicMs();
-  const text = await tenantFiguresText(reader, settings, terminal.outStyle);
+  const { text, queries } = await tenantFigures(reader, settings, terminal.outStyle);
   const tookMs = clock.monotonicMs() - startedMs;
   terminal.out(text);
-  return ['tenant figures', `8 queries in ${formatDuration(tookMs)}`];
+  return ['tenant figures', `${queries} queries in ${formatDuration(tookMs)}`];
 }
 
 function totalsListText(
@@ -111,7 +135,7 @@ function totalsListText(
 }
 
 /** The same questions again; the answers are compared, not believed. */
-async function afterwards(tour: Tour, loaded: Loaded, erased: ErasedRequester): Promise<boolean> {
+async function afterwards(tour: Tour, loaded: Loaded, erased: ErasedRequester): Promise<Proof> {
   const { session, surroundings } = tour;
   const { terminal } = surroundings;
   const style = terminal.outStyle;
@@ -122,15 +146,19 @@ async function afterwards(tour: Tour, loaded: Loaded, erased: ErasedRequester): 
   const totals = await waitUntilComplete(admin, erased.completedAtMs, surroundings);
   terminal.out(totalsText(totals, style, loaded.totalsBefore));
   const differing = differingMetrics(loaded.totalsBefore, totalsOf(totals));
-  const isEqual = differing.length === 0;
   terminal.out(
-    isEqual
+    differing.length === 0
       ? `  ${style.green('✔')} all ${Object.keys(loaded.totalsBefore).length} totals are equal before and after\n`
       : `  ${style.red('✘')} these totals differ: ${differing.join(', ')}\n`,
   );
   const isGone = isUnreadable(shown);
   if (!isGone) terminal.out(`  ${style.red('✘')} something of the ticket can still be read\n`);
-  printHeading(tour, 'The proof', 'checked offline, with the key from the data folder');
-  const isCertified = await checkProof(tour, erased.showcase);
-  return isEqual && isGone && isCertified;
+  const { isValid, file } = await checkProof(tour, erased.showcase);
+  return {
+    totalsAfter: totalsOf(totals),
+    areTotalsEqual: differing.length === 0,
+    isUnreadable: isGone,
+    isCertificateValid: isValid,
+    certificateFile: file,
+  };
 }

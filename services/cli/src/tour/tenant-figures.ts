@@ -23,11 +23,11 @@ const weeklyMetrics = [
 ] as const;
 
 /** A tenant's weeks, and its tickets by channel. */
-export async function tenantFiguresText(
+export async function tenantFigures(
   reader: Caller,
   settings: HelpDeskSettings,
   style: Style,
-): Promise<string> {
+): Promise<{ readonly text: string; readonly queries: number }> {
   const { metrics } = await reader.unary(AnalyticsServiceService.listMetrics, {});
   const shown = weeklyMetrics.flatMap((id) => metrics.find((metric) => metric.id === id) ?? []);
   const range = {
@@ -47,10 +47,12 @@ export async function tenantFiguresText(
     shown.map(async (metric) => await ask(metric, Grain.GRAIN_WEEK, [])),
   );
   const created = shown.find((metric) => metric.id === 'created');
-  if (created === undefined) return weeklyText(shown, weekly, style);
+  const weeks = weeklyText(shown, weekly, style);
+  if (created === undefined) return { text: weeks, queries: weekly.length };
   const byChannel = await ask(created, Grain.GRAIN_TOTAL, ['channel']);
   const layout = { dimensions: ['channel'], hasBuckets: false };
-  return `${weeklyText(shown, weekly, style)}\n${metricText(byChannel, created, layout, style)}`;
+  const text = `${weeks}\n${metricText(byChannel, created, layout, style)}`;
+  return { text, queries: weekly.length + 1 };
 }
 
 function weeklyText(
