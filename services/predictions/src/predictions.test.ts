@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
 import { createAppendHandlers } from '@lethe/platform/event-store/append-handlers.ts';
-import { createEventStore, type EventStorePorts } from '@lethe/platform/event-store/append.ts';
+import {
+  createEventStore,
+  defaultEventStoreOptions,
+  type EventStorePorts,
+} from '@lethe/platform/event-store/append.ts';
 import { raiseFences } from '@lethe/platform/event-store/fences.ts';
 import { createObserver } from '@lethe/platform/event-store/observe.ts';
 import { sealRecord } from '@lethe/platform/event-store/seal-record.ts';
@@ -62,8 +66,8 @@ describe('predictions', () => {
     return lease;
   }
 
-  function handlers() {
-    const eventStore = createEventStore(predictionFamily, ports);
+  function handlers(options = defaultEventStoreOptions) {
+    const eventStore = createEventStore(predictionFamily, ports, options);
     const parser = createPredictionEventParser(() => openedAtMs);
     const appending = createAppendHandlers({ eventStore, keys }, parser);
     return { ...appending, list: listPredictions({ db, keys }) };
@@ -164,9 +168,17 @@ describe('predictions', () => {
   it('carry them also when the ticket was told of before its first prediction', async () => {
     const lease = await createTicketKey('T-1');
     await observe('T-1', Priority.PRIORITY_LOW);
-    await handlers().append({ events: [newEvent('', 'bad', 1, predictionMade())] }, call);
+    // A refused first event leaves what is known.
+    const small = { ...defaultEventStoreOptions, recordBytesMax: 10 };
+    const refused = await handlers(small).append(
+      { events: [newEvent('T-1', 'large', 1, predictionMade())] },
+      call,
+    );
+    assert.equal(refused.results[0]?.reason, 'EVENT_TOO_LARGE');
+    await handlers().append({ events: [newEvent('T-2', 'other', 1, predictionMade())] }, call);
     // A later generation of the key: the state is read under the older one.
     keys.rotate(acme, lease.scope);
+    assert.equal((await db.selectFrom('streams').selectAll().execute()).length, 1);
     await observe('T-1', Priority.PRIORITY_HIGH);
     const { results } = await handlers().append(
       { events: [newEvent('T-1', 'p1', 1, predictionMade())] },

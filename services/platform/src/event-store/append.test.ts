@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import type { Kysely } from 'kysely';
+import { type Kysely, OperationNodeTransformer, type RawNode } from 'kysely';
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { TenantId, Token } from '../ids/ids.ts';
@@ -218,6 +218,25 @@ describe('the event store', () => {
     assert.deepEqual(outcomes(await store.append(other, [foreign])), ['unknown_ticket']);
   });
 
+  it('knows no ticket whose key was created and whose first event was not stored', async () => {
+    const { store, tokens, keys } = await room();
+    const token = tokens.person('u-1');
+    await keys.leaseForSeal(acme, [{ scope: { kind: 'person', token } }]);
+    const scope = { kind: 'ticket', token: tokens.ticket('T-1') } as const;
+    await keys.leaseForSeal(acme, [{ scope, createFor: { token, incarnation: 1 } }]);
+    const answers = await store.append(acme, [note(tokens, 'T-1', 'n1')]);
+    assert.deepEqual(outcomes(answers), ['unknown_ticket']);
+  });
+
+  it('takes no older state for the newest', async () => {
+    const { store, tokens } = await room();
+    await store.append(acme, [open(tokens, 'T-1')]);
+    const older = await db.selectFrom('streams').select('state').executeTakeFirstOrThrow();
+    await store.append(acme, [note(tokens, 'T-1', 'n1')]);
+    await db.updateTable('streams').set(older).execute();
+    await assert.rejects(store.append(acme, [note(tokens, 'T-1', 'n2')]), { reason: 'TAMPERED' });
+  });
+
   it('answers every bad event alone and leaves no empty stream behind', async () => {
     const { store, tokens } = await room({ recordBytesMax: 4_000 });
     const big = openItem(tokens, 'u-1', {
@@ -343,6 +362,18 @@ describe('the event store', () => {
       assert.equal(lying.evictions, 1);
     });
 
+    it('refuses events of a ticket whose fence stands here, however good their lease looks', async () => {
+      const made = await room();
+      const { store, tokens, keys } = made;
+      await store.append(acme, [open(tokens, 'T-1')]);
+      const scope = { kind: 'ticket', token: tokens.ticket('T-1') } as const;
+      const fence = { scope, incarnation: 1, cutOffMs };
+      await db.transaction().execute((tx) => raiseFences(tx, acme, [fence]));
+      const [lease] = await keys.leaseForSeal(acme, [{ scope }]);
+      assert(lease?.granted);
+      assert.deepEqual(outcomes(await store.append(acme, [note(tokens, 'T-1', 'n1')])), ['erased']);
+    });
+
     it('refuses visits of the erased incarnation and starts a stream anew for the next', async () => {
       const made = await room();
       const { tokens } = made;
@@ -411,6 +442,42 @@ describe('the event store', () => {
       await assert.rejects(doomed.append(acme, [open(tokens, 'T-1')]), { reason: 'LEASE_EXPIRED' });
       assert.equal((await db.selectFrom('streams').selectAll().execute()).length, 0);
       assert.deepEqual(outcomes(await store.append(acme, [open(tokens, 'T-1')])), ['accepted']);
+    });
+
+    it('commits nothing under a key that was revoked while the rows were written', async () => {
+      const { tokens, keys, ports } = await room();
+      let isRevoked = false;
+      let revocations = 0;
+      const revoking = new (class extends OperationNodeTransformer {
+        protected override transformRaw(node: RawNode): RawNode {
+          // The last rows of the first attempt.
+          if (/^\s*update streams/.test(node.sqlFragments[0] ?? '') && revocations === 0) {
+            revocations += 1;
+            isRevoked = true;
+          }
+          return super.transformRaw(node);
+        }
+      })();
+      const watched = db.withPlugin({
+        transformQuery: ({ node, queryId }) => revoking.transformNode(node, queryId),
+        transformResult: async ({ result }) => result,
+      });
+      const revocable: MemoryKeys = {
+        ...keys,
+        leaseForSeal: async (tenantId, requests) => {
+          isRevoked = false;
+          const assertUsable = (): void => {
+            if (isRevoked) throw new ServiceError('LEASE_EXPIRED');
+          };
+          const leases = await keys.leaseForSeal(tenantId, requests);
+          return leases.map((lease) => (lease.granted ? { ...lease, assertUsable } : lease));
+        },
+      };
+      const store = createEventStore(noteFamily, { ...ports, db: watched, keys: revocable });
+      assert.deepEqual(outcomes(await store.append(acme, [open(tokens, 'T-1')])), ['accepted']);
+      assert.equal(revocations, 1);
+      // Person and facts, then ticket, twice: the first attempt was rolled back.
+      assert.equal(keys.leaseCalls(), 4);
     });
 
     it('seals no contributor in a closed month', async () => {

@@ -247,6 +247,15 @@ describe('tickets answers', () => {
       });
     }
 
+    it('with TICKET_ERASED also when nothing of the ticket is left', async () => {
+      await appendAll([newEvent('T-1', 's0', 0, opened('u-1'))]);
+      await fence('u-1');
+      await db.deleteFrom('records').execute();
+      await db.deleteFrom('streams').execute();
+      const { getTicket: ticket } = handlers();
+      await assert.rejects(ticket(ticketNamed('T-1'), call), { reason: 'TICKET_ERASED' });
+    });
+
     it("with TICKET_UNKNOWN for another tenant's ticket, by id and by token", async () => {
       await appendAll([newEvent('T-1', 's0', 0, opened())]);
       const foreign = callOf(other);
