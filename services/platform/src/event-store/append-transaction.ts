@@ -8,6 +8,7 @@ import { type LeasedBatch, type LoadedBatch, streamKeyOf, streamLeaseOf } from '
 import { decideBatch } from './decide-batch.ts';
 import { findIndexed, insertIndexRows } from './event-index.ts';
 import type { AppendAnswer } from './family.ts';
+import { createPooledRandomness } from './pooled-randomness.ts';
 import { readFences } from './fences.ts';
 import { addPersonBoxes, insertRecords } from './read-model.ts';
 import { recordIdOf } from '../ids/record-id.ts';
@@ -47,7 +48,7 @@ export async function appendInTransaction<Command, State>(
   const events = batch.items.filter((item) => item.isObservation !== true);
   const recordIds = new Map(events.map(({ eventId }) => [eventId, recordIdOf(tenantId, eventId)]));
   const indexed = await findIndexed(tx, [...recordIds.values()]);
-  const { randomBytes } = ports;
+  const randomBytes = createPooledRandomness(ports.randomBytes);
   const loaded: LoadedBatch = { fences, streams, recordIds, indexed, recordedAtMs, randomBytes };
 
   const outcome = decideBatch(batch, loaded);
