@@ -7,7 +7,7 @@ const poolBytes = 4 * 1024;
  * thousands of boxes. Every byte is handed out once. For one batch: what is left in the pool is forgotten with it.
  */
 export function createPooledRandomness(randomBytes: RandomBytes): RandomBytes {
-  let pool = Buffer.alloc(0);
+  let pool: Buffer = Buffer.alloc(0);
   return (sizeBytes) => {
     if (sizeBytes > poolBytes) return randomBytes(sizeBytes);
     if (pool.length < sizeBytes) pool = randomBytes(poolBytes);
