@@ -209,6 +209,19 @@ describe('projection', () => {
     ]);
   });
 
+  it('takes an end that an erasure removed for consumed once a tick tells of it', async () => {
+    const records = recordsOf(world, 0, 4);
+    await world.appendRaw('tickets.v1', 0, 1n, records.map(recordWrite));
+    await world.appendRaw('tickets.v1', 0, 7n, [{ kind: 'tick', lastSequence: 6n }]);
+    world.owners['tickets.v1'].erased = [{ fromSequence: 5n, toSequence: 6n }];
+    const projection = await world.open();
+    assert.equal(await world.drain(projection), 4);
+    const ports = { db: world.db, eventLog: world.log };
+    assert.equal((await committedSequences(ports, 'tickets.v1'))[0], 6n);
+    assert.equal((await insertedSequences(ports, ['tickets.v1'])).get('tickets.v1/0'), 6n);
+    assert.equal(projection.problem(), undefined);
+  });
+
   it('stops a partition at a gap that nobody lists, loudly, and goes on with the others', async () => {
     const records = recordsOf(world, 0, 10);
     await world.appendRaw('tickets.v1', 0, 1n, records.slice(0, 4).map(recordWrite));

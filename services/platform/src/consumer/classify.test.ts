@@ -50,11 +50,30 @@ describe('classify', () => {
     assert.deepEqual(sequencesOf(classify(firstCheckpoint, twice).fresh), [1n, 2n]);
   });
 
-  it('moves the offset alone over tombstone records and ticks', () => {
-    const found = classify(firstCheckpoint, [tombstoneAt(0n), tickAt(1n, 7n)]);
+  it('moves the offset alone over tombstone records and ticks that say nothing new', () => {
+    const checkpoint = { sequence: 7n, nextOffset: 3n };
+    const found = classify(checkpoint, [tombstoneAt(3n), tickAt(4n, 7n), tickAt(5n, 6n)]);
     assert.deepEqual(found.fresh, []);
-    assert.deepEqual(found.next, { sequence: 0n, nextOffset: 2n });
+    assert.deepEqual(found.next, { sequence: 7n, nextOffset: 6n });
     assert.equal(found.gap, undefined);
+  });
+
+  it('takes a tick that is ahead of what was read for a gap, and ends before it', () => {
+    const found = classify(firstCheckpoint, [recordAt(1n, 0n), tickAt(1n, 3n), recordAt(4n, 2n)]);
+    assert.deepEqual(sequencesOf(found.fresh), [1n]);
+    assert.deepEqual(found.gap, { from: 2n, to: 3n });
+    assert.deepEqual(found.next, { sequence: 1n, nextOffset: 1n });
+  });
+
+  it('goes up to the last sequence of a tick when all of it is listed as erased', () => {
+    const entries = [recordAt(1n, 0n), tickAt(1n, 3n)];
+    const found = classify(firstCheckpoint, entries, [{ from: 2n, to: 3n }]);
+    assert.deepEqual(sequencesOf(found.fresh), [1n]);
+    assert.equal(found.gap, undefined);
+    assert.deepEqual(found.next, { sequence: 3n, nextOffset: 2n });
+    const inPart = classify(firstCheckpoint, entries, [{ from: 2n, to: 2n }]);
+    assert.deepEqual(inPart.gap, { from: 3n, to: 3n });
+    assert.deepEqual(inPart.next, { sequence: 1n, nextOffset: 1n });
   });
 
   it('ends before a gap and says which sequences it misses', () => {
@@ -152,10 +171,19 @@ describe('classify', () => {
           entries.flatMap((each) => (each.kind === 'record' ? [each.sequence] : [])),
         );
         assert.ok(checkpoint.nextOffset <= end);
+        assert.equal(checkpoint.sequence, lastNamed(entries));
       }),
     );
   });
 });
+
+/** The highest sequence that any entry tells of. */
+function lastNamed(entries: readonly LogEntry[]): bigint {
+  return entries.reduce((last, entry) => {
+    if (entry.kind === 'tombstone') return last;
+    return entry.kind === 'record' ? entry.sequence : entry.lastSequence;
+  }, 0n);
+}
 
 /** Entries with an offset each; an erased record has left only its sequence. */
 function logOf(kinds: readonly string[]): {

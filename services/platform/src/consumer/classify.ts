@@ -28,8 +28,10 @@ export interface Classified {
 }
 
 /**
- * Compares entries of one partition with its checkpoint; pure. Tombstone records and ticks move the offset and nothing
- * else. `erased`: ascending, the sequences that the topic's owner lists as erased; a jump over them is none.
+ * Compares entries of one partition with its checkpoint; pure. Tombstone records move the offset and nothing else. A
+ * tick is ahead only when records before it are not on the log any more: relayed after them, it cannot overtake them.
+ * It is then a jump like any other; the end of a partition that erasure removed shows in nothing else. `erased`:
+ * ascending, the sequences that the topic's owner lists as erased; a jump over them is none.
  */
 export function classify(
   checkpoint: Checkpoint,
@@ -43,23 +45,29 @@ export function classify(
     return { fresh, duplicates, next: { sequence, nextOffset }, ...stop };
   };
   for (const entry of entries) {
-    if (entry.kind === 'record') {
-      if (entry.sequence > sequence) {
-        const between = { from: sequence + 1n, to: entry.sequence - 1n };
-        const gap = firstUnlisted(between, erased);
-        if (gap !== undefined) return ended({ gap, malformed: undefined });
-        const record = decodeRecord(entry);
-        if (record === undefined) return ended({ gap: undefined, malformed: entry.sequence });
-        fresh.push({ sequence: entry.sequence, offset: entry.offset, record });
-        sequence = entry.sequence;
-      } else {
-        duplicates += 1;
-      }
+    const before = lastBefore(entry);
+    const gap = firstUnlisted({ from: sequence + 1n, to: before }, erased);
+    if (gap !== undefined) return ended({ gap, malformed: undefined });
+    if (entry.kind === 'record' && entry.sequence > sequence) {
+      const record = decodeRecord(entry);
+      if (record === undefined) return ended({ gap: undefined, malformed: entry.sequence });
+      fresh.push({ sequence: entry.sequence, offset: entry.offset, record });
+      sequence = entry.sequence;
+    } else if (entry.kind === 'record') {
+      duplicates += 1;
+    } else if (before > sequence) {
+      sequence = before;
     }
     // Entries that are handed out again lie below the checkpoint's offset: it never goes back.
     if (entry.offset >= nextOffset) nextOffset = entry.offset + 1n;
   }
   return ended({ gap: undefined, malformed: undefined });
+}
+
+/** The last of the sequences that lie before an entry, on the log or erased; 0n when it does not tell. */
+export function lastBefore(entry: LogEntry): bigint {
+  if (entry.kind === 'tombstone') return 0n;
+  return entry.kind === 'record' ? entry.sequence - 1n : entry.lastSequence;
 }
 
 /**

@@ -149,6 +149,11 @@ describe('consumer', function () {
       sequences.map((sequence) => tombstoneOf(partition, sequence)),
     );
   };
+  const tick = async (partition: TopicPartition, lastSequence: bigint): Promise<void> => {
+    const writer = await log.openWriter(partition);
+    await writer.append(0n, [{ kind: 'tick', lastSequence }]);
+    await writer.close();
+  };
   const checkpointOf = async (partition: TopicPartition) =>
     (await readCheckpoints(db, [partition]))[0];
   const stoppedLines = () => lines.filter((line) => line['msg'] === 'partition stopped');
@@ -306,7 +311,7 @@ describe('consumer', function () {
       await consumer.caughtUp();
       const left = upTo(20n).filter((each) => ![3n, 4n, 9n, 15n, 16n, 17n].includes(each));
       assert.deepEqual(await appliedOf(db, zero), left);
-      assert.deepEqual(asked, [{ from: 3n, to: 20n }]);
+      assert.deepEqual(asked, [{ from: 3n, to: 19n }]);
       assert.deepEqual(await checkpointOf(zero), { sequence: 20n, nextOffset: 26n });
       assert.equal(consumer.problem(), undefined);
     });
@@ -320,6 +325,34 @@ describe('consumer', function () {
       await append(zero, 5n, 5n);
       await consumer.caughtUp();
       assert.deepEqual(await appliedOf(db, zero), [2n, 3n, 5n]);
+    });
+
+    it('at the end of the partition where a tick tells of it, also when all of it is erased', async () => {
+      await append(zero, 1n, 4n);
+      await erase(zero, [3n, 4n]);
+      await tick(zero, 4n);
+      await append(one, 1n, 2n);
+      await erase(one, [1n, 2n]);
+      await tick(one, 2n);
+      const consumer = create();
+      await consumer.caughtUp();
+      assert.deepEqual(await appliedOf(db, zero), [1n, 2n]);
+      assert.deepEqual(await appliedOf(db, one), []);
+      assert.deepEqual(await checkpointOf(zero), { sequence: 4n, nextOffset: 7n });
+      assert.deepEqual(await checkpointOf(one), { sequence: 2n, nextOffset: 5n });
+      assert.equal(consumer.problem(), undefined);
+      await append(zero, 5n, 5n);
+      await consumer.caughtUp();
+      assert.deepEqual(await appliedOf(db, zero), [1n, 2n, 5n]);
+    });
+
+    it('stops at a tick that tells of sequences that nobody lists', async () => {
+      await append(zero, 1n, 2n);
+      await tick(zero, 4n);
+      const consumer = create();
+      await assert.rejects(consumer.caughtUp(), { message: /SEQUENCE_GAP at 3\.\.4$/ });
+      assert.deepEqual(await appliedOf(db, zero), [1n, 2n]);
+      assert.deepEqual(await checkpointOf(zero), { sequence: 2n, nextOffset: 2n });
     });
 
     it('reads again before it asks: what only the reader lost is no gap', async () => {

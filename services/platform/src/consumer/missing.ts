@@ -3,7 +3,7 @@ import { topics } from '@lethe/proto/topics.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { LogEntry, TopicPartition } from '../event-log/port.ts';
 import type { Peers } from '../grpc/handler.ts';
-import { type Classified, classify, type SequenceSpan, spanText } from './classify.ts';
+import { type Classified, classify, lastBefore, type SequenceSpan, spanText } from './classify.ts';
 import type { Checkpoint } from './checkpoints.ts';
 
 const callTimeoutMs = 10_000;
@@ -41,7 +41,7 @@ export async function classifyOverErased(
 ): Promise<Classified> {
   const found = classify(checkpoint, entries);
   if (found.gap === undefined) return found;
-  const span = { from: found.gap.from, to: lastSequenceOf(entries) };
+  const span = { from: found.gap.from, to: lastMissable(entries) };
   const erased = await askErased(peers, partition, span, signal);
   const again = classify(checkpoint, entries, erased);
   if (again.gap !== undefined && again.gap.from <= found.gap.to) {
@@ -63,9 +63,7 @@ export class SequenceGapError extends ServiceError {
   }
 }
 
-function lastSequenceOf(entries: readonly LogEntry[]): bigint {
-  return entries.reduce(
-    (last, entry) => (entry.kind === 'record' && entry.sequence > last ? entry.sequence : last),
-    0n,
-  );
+/** Behind it nothing that these entries tell of can be missing. */
+function lastMissable(entries: readonly LogEntry[]): bigint {
+  return entries.map(lastBefore).reduce((last, each) => (each > last ? each : last), 0n);
 }

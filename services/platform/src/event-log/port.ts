@@ -20,7 +20,10 @@ export type LogWrite =
     }
   /** Kafka's null value for the key: compaction removes every earlier record of that key. */
   | { readonly kind: 'tombstone'; readonly eventId: Uint8Array }
-  /** A small record that lets an idle partition roll its segment; names the last sequence. */
+  /**
+   * A small record that lets an idle partition roll its segment; names the last sequence given before it, so that a
+   * consumer learns of an end that erasure removed.
+   */
   | { readonly kind: 'tick'; readonly lastSequence: bigint };
 
 /** What a reader sees. */
