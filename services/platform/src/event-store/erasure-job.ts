@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import { ProjectionServiceService } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
-import { ServiceError } from '../errors/service-error.ts';
+import { failureFields } from '../errors/failure.ts';
 import type { Peer } from '../grpc/handler.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createLoop, type Loop } from '../lifecycle/loop.ts';
@@ -66,8 +66,7 @@ export function createErasureJobs(ports: ErasureJobPorts): Loop {
     pollMs,
     run: () => runErasureRound(ports),
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      ports.logger.error({ component: 'erasure-jobs', reason, delayMs }, 'an erasure job failed');
+      ports.logger.error({ component: 'erasure-jobs', ...failureFields(error), delayMs }, 'an erasure job failed');
     },
   });
 }
@@ -129,8 +128,7 @@ async function isLedgerComplete(job: ErasureJob, ports: ErasureJobPorts): Promis
     return heads.every(({ partition, sequence }) => (committed.get(partition) ?? 0n) >= sequence);
   } catch (error) {
     // Not reachable is not complete; the job asks again, and after an hour goes on and says so.
-    const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-    ports.logger.warn({ component: 'erasure-jobs', erasure: job.erasureId, reason }, 'no progress');
+    ports.logger.warn({ component: 'erasure-jobs', erasure: job.erasureId, ...failureFields(error) }, 'no progress');
     return false;
   }
 }
