@@ -51,7 +51,10 @@ describe('receipts', function () {
       .transaction()
       .execute((tx) => storeReceipt(tx, tenantId, { erasureId, receipt: receiptOf(records) }));
   /** A sender whose `privacy` is `answer`. */
-  const senderTo = (answer: (request: RecordReceiptRequest) => void): Loop => {
+  const senderTo = (
+    answer: (request: RecordReceiptRequest) => void,
+    lines: string[] = [],
+  ): Loop => {
     const network = createInProcessNetwork();
     const recordReceipt = async (request: RecordReceiptRequest): Promise<object> => {
       answer(request);
@@ -62,7 +65,7 @@ describe('receipts', function () {
       db,
       peer: network.peersFor('tickets')('privacy'),
       clock: systemClock,
-      logger: pino({ level: 'silent' }),
+      logger: pino({ level: 'warn' }, { write: (line: string) => lines.push(line) }),
     });
     running.push(sender);
     return sender;
@@ -100,17 +103,20 @@ describe('receipts', function () {
   it('are sent until privacy has them, and one that it refuses holds back no other', async () => {
     const calls = new Map<string, number>();
     for (const erasureId of erasureIds) await store(erasureId, 1n);
+    const lines: string[] = [];
     const sender = senderTo(({ erasureId }) => {
       const count = (calls.get(erasureId) ?? 0) + 1;
       calls.set(erasureId, count);
       if (erasureId === first && count < 3) throw new ServiceError('STORE_UNAVAILABLE');
-    });
+    }, lines);
     sender.start();
     await until(allSent);
     assert.deepEqual(
       [first, second, third].map((erasureId) => calls.get(erasureId)),
       [3, 1, 1],
     );
+    assert.equal(lines.length, 2, 'each refusal is told');
+    assert.ok(lines.every((line) => line.includes('STORE_UNAVAILABLE')));
   });
 
   it('are sent again when the process died before it noted the answer', async () => {
