@@ -197,6 +197,21 @@ export const reasons = {
       'The KMS cannot unwrap these bytes: their key version is gone, or tenant or bytes are other ones.',
     next: 'Treat it as an incident; a key store restored from a copy past the rotation horizon stays closed.',
   },
+  KMS_SEALED: {
+    code: 'UNAVAILABLE',
+    meaning: 'The KMS is sealed, so no key can be unwrapped.',
+    next: 'Unseal it; callers retry by themselves, and nothing was stored meanwhile.',
+  },
+  KMS_ACCESS_DENIED: {
+    code: 'UNAVAILABLE',
+    meaning: 'The KMS refuses the login of keys, or a right that keys needs.',
+    next: 'Correct the login files or the policy in the KMS; callers retry by themselves.',
+  },
+  KMS_MISCONFIGURED: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'The KMS, or a key in it, is set up in a way that Lethe cannot use or must not trust.',
+    next: 'Correct what the message names; see docs/operators/vault.md.',
+  },
   HOLDER_UNREGISTERED: {
     code: 'UNAVAILABLE',
     meaning: 'The holder is not registered for revocations, so it gets no lease.',
