@@ -66,7 +66,10 @@ export function createErasureJobs(ports: ErasureJobPorts): Loop {
     pollMs,
     run: () => runErasureRound(ports),
     onError: (error, delayMs) => {
-      ports.logger.error({ component: 'erasure-jobs', ...failureFields(error), delayMs }, 'an erasure job failed');
+      ports.logger.error(
+        { component: 'erasure-jobs', ...failureFields(error), delayMs },
+        'an erasure job failed',
+      );
     },
   });
 }
@@ -128,7 +131,10 @@ async function isLedgerComplete(job: ErasureJob, ports: ErasureJobPorts): Promis
     return heads.every(({ partition, sequence }) => (committed.get(partition) ?? 0n) >= sequence);
   } catch (error) {
     // Not reachable is not complete; the job asks again, and after an hour goes on and says so.
-    ports.logger.warn({ component: 'erasure-jobs', erasure: job.erasureId, ...failureFields(error) }, 'no progress');
+    ports.logger.warn(
+      { component: 'erasure-jobs', erasure: job.erasureId, ...failureFields(error) },
+      'no progress',
+    );
     return false;
   }
 }
