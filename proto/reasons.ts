@@ -4,6 +4,7 @@
  */
 
 import type { CanonicalCode } from './canonical-code.ts';
+import { logReasons } from './log-reasons.ts';
 
 export type { CanonicalCode } from './canonical-code.ts';
 
@@ -218,33 +219,7 @@ export const reasons = {
     next: 'Watch revocations first; the caller registers and retries by itself.',
   },
   // Log and stores
-  LOG_AHEAD_OF_TABLE: {
-    code: 'DATA_LOSS',
-    meaning:
-      "The log holds sequences that the owner's table never gave: the database lost commits.",
-    next: "Restore the database to its newest state, or see the operators' guide on repair.",
-  },
-  SEQUENCE_GAP: {
-    code: 'DATA_LOSS',
-    meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
-    next: 'Treat it as an incident; the consumer has stopped this partition.',
-  },
-  RECORD_MALFORMED: {
-    code: 'DATA_LOSS',
-    meaning:
-      'The bytes of a record on the log are no record, or one of another event id than its key.',
-    next: 'Treat it as an incident; the consumer has stopped this partition.',
-  },
-  SEQUENCE_CONFLICT: {
-    code: 'ABORTED',
-    meaning: 'Another writer has appended to this partition meanwhile.',
-    next: 'Nothing; the relay opens its writer anew.',
-  },
-  CHECKPOINT_MOVED: {
-    code: 'ABORTED',
-    meaning: 'Another owner of the partition was faster.',
-    next: 'Nothing; the consumer reloads its checkpoint.',
-  },
+  ...logReasons,
   TOO_MUCH_PENDING: {
     code: 'RESOURCE_EXHAUSTED',
     meaning: 'Too many committed events wait for the log.',
