@@ -7,7 +7,7 @@ import { ErasureParticipantServiceService } from '@lethe/proto/gen/lethe/erasure
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
-import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { Peers, ServiceRegistration } from '@lethe/platform/grpc/handler.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
@@ -138,8 +138,7 @@ function createProjector(
       return 'again';
     },
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'projection', reason, delayMs }, 'a chunk waits');
+      logger.warn({ component: 'projection', ...failureFields(error), delayMs }, 'a chunk waits');
     },
   });
   return {

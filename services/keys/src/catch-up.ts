@@ -1,3 +1,4 @@
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { sleepQuietly } from '@lethe/platform/lifecycle/wakeable.ts';
@@ -52,8 +53,10 @@ export async function openWhenCaughtUp(ports: CatchUpPorts): Promise<void> {
       return;
     } catch (error) {
       if (signal.aborted) return;
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'catch-up', reason, delayMs: retryMs }, 'no leases yet');
+      logger.warn(
+        { component: 'catch-up', ...failureFields(error), delayMs: retryMs },
+        'no leases yet',
+      );
       await sleepQuietly(clock, retryMs, signal);
     }
   }

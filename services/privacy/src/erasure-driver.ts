@@ -1,4 +1,4 @@
-import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
 import { sleepQuietly } from '@lethe/platform/lifecycle/wakeable.ts';
 import { advanceErasure, type ErasureStepsPorts } from './erasure-steps.ts';
@@ -35,8 +35,10 @@ export function createErasureDriver(ports: ErasureStepsPorts): Loop {
     pollMs,
     run: round,
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'erasure-driver', reason, delayMs }, 'erasures wait for a retry');
+      logger.warn(
+        { component: 'erasure-driver', ...failureFields(error), delayMs },
+        'erasures wait for a retry',
+      );
     },
   });
 }

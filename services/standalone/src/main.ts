@@ -1,6 +1,6 @@
 import { setLogger } from '@grpc/grpc-js';
+import { placeOf } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
-import { firstFrame } from '@lethe/platform/grpc/server.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { reasons } from '@lethe/proto/reasons.ts';
 import { startStandalone } from './app.ts';
@@ -26,13 +26,11 @@ const tell = (message: StandaloneMessage): void => {
 const fail = (error: unknown): never => {
   const known = error instanceof ServiceError;
   const reason = known ? error.reason : 'INTERNAL_DEFECT';
-  const message = known ? error.message : `Unexpected error at ${firstFrame(asError(error))}`;
+  const message = known ? error.message : `Unexpected error: ${placeOf(error)}`;
   tell({ type: 'failed', reason, message, next: reasons[reason].next });
   if (process.send === undefined) process.stderr.write(`lethe: ${message}\n`);
   process.exit(1);
 };
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error('thrown'));
 
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);

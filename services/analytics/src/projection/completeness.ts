@@ -1,5 +1,6 @@
 import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
 import { topicNamed, type TopicName } from '@lethe/proto/topics.ts';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
@@ -78,8 +79,10 @@ export function createCompleteness(ports: CompletenessPorts): Completeness {
       return 'idle';
     },
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      ports.logger.warn({ component: 'completeness', reason, delayMs }, 'heads are not known');
+      ports.logger.warn(
+        { component: 'completeness', ...failureFields(error), delayMs },
+        'heads are not known',
+      );
     },
   });
   return { ...loop, completeUpToMs: () => mark.completeUpToMs() };

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { failureText } from '@lethe/platform/errors/failure.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import { isTransient } from '@lethe/platform/retry/is-transient.ts';
 import type { CountedEvent } from '../domain/counted-event.ts';
@@ -39,10 +39,9 @@ async function countPartition(part: ReadPartition, leases: FactsLeases): Promise
       if (event !== undefined) events.push(event);
     } catch (error) {
       if (isTransient(error)) throw error;
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
       const fresh = part.fresh.slice(0, index);
       const to = { sequence: fresh.at(-1)?.sequence ?? part.from.sequence, nextOffset: offset };
-      const problem = `sequence ${sequence} cannot be counted: ${reason}`;
+      const problem = `sequence ${sequence} cannot be counted: ${failureText(error)}`;
       return { ...part, fresh, to, events, problem };
     }
   }

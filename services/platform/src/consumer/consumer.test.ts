@@ -519,8 +519,9 @@ describe('consumer', function () {
       assert.equal(consumer.problem(), 'partition tickets.v1/0 stopped: INTERNAL_DEFECT at 1..5');
       while ((await appliedOf(db, one)).length < 5) await systemClock.sleep(5);
       assert.deepEqual(await appliedOf(db, zero), []);
-      const { level, time: _time, ...line } = stoppedLines()[0] ?? {};
+      const { level, time: _time, problem, ...line } = stoppedLines()[0] ?? {};
       assert.equal(level, 'error');
+      assert.match(String(problem), /^Error at .*consumer\.test\.ts/);
       assert.deepEqual(line, {
         service: 'tickets',
         component: 'predictions',

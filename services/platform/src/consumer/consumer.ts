@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { TopicName } from '@lethe/proto/topics.ts';
+import { failureFields, reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { EventLog, LogBatch, LogReader, TopicPartition } from '../event-log/port.ts';
 import type { Peers } from '../grpc/handler.ts';
@@ -10,7 +11,7 @@ import { createBackoff } from '../retry/backoff.ts';
 import { isTransient } from '../retry/is-transient.ts';
 import { createCatchUps } from './catch-ups.ts';
 import { readCheckpoints } from './checkpoints.ts';
-import { PartitionWorker, reasonOf } from './partition-worker.ts';
+import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
 import type { ConsumerSchema } from './tables.ts';
 
@@ -126,7 +127,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
         if (!isTransient(error)) {
           this.#problem = `consumer ${name} stopped: ${reason}`;
           this.#catchUps.fail(new ServiceError(reason, this.#problem, { cause: error }));
-          logger.error({ component: name, reason }, 'consumer stopped');
+          logger.error({ component: name, ...failureFields(error) }, 'consumer stopped');
           return;
         }
         const delayMs = Math.round(this.#backoff.next() * (0.5 + random() / 2));

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { failureFields, reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { LogEntry, LogReader, TopicPartition } from '../event-log/port.ts';
 import type { Peers } from '../grpc/handler.ts';
@@ -194,8 +195,8 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     this.#problem = `partition ${this.#name()} stopped: ${reason}${where}`;
     this.#stopped = new ServiceError(reason, this.#problem, { cause: failure });
     reader.seek(this.partition, this.#checkpoint.nextOffset);
-    // The reason and no more: an effect's error may have seen what it opened.
-    logger.error({ ...this.#fields(name), reason }, 'partition stopped');
+    // Reason and place and no more: an effect's error may have seen what it opened.
+    logger.error({ ...this.#fields(name), ...failureFields(failure) }, 'partition stopped');
   }
 
   #name(): string {
@@ -206,10 +207,4 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     const sequence = this.#span === undefined ? {} : { sequence: spanText(this.#span) };
     return { component, ...this.partition, ...sequence };
   }
-}
-
-/** The catalogue's reason of a failure; a lost connection is an unavailable store, anything else a defect. */
-export function reasonOf(failure: unknown): ServiceError['reason'] {
-  if (failure instanceof ServiceError) return failure.reason;
-  return isTransient(failure) ? 'STORE_UNAVAILABLE' : 'INTERNAL_DEFECT';
 }

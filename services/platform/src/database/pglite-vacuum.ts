@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { ServiceError } from '../errors/service-error.ts';
+import { failureFields } from '../errors/failure.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createLoop, type Loop } from '../lifecycle/loop.ts';
 import type { Logger } from '../log/logger.ts';
@@ -32,8 +32,7 @@ export function createPgliteVacuum(options: PgliteVacuumOptions): Loop {
       return 'idle';
     },
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'vacuum', reason, delayMs }, 'vacuum failed');
+      logger.warn({ component: 'vacuum', ...failureFields(error), delayMs }, 'vacuum failed');
     },
   });
 }

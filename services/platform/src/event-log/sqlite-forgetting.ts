@@ -1,3 +1,4 @@
+import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createLoop, type Loop } from '../lifecycle/loop.ts';
@@ -41,8 +42,10 @@ export function createForgetting(
       return 'again';
     },
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'event-log', reason, delayMs }, 'erased bytes stay for now');
+      logger.warn(
+        { component: 'event-log', ...failureFields(error), delayMs },
+        'erased bytes stay for now',
+      );
     },
   });
   return {

@@ -12,6 +12,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { authorize } from '../auth/authorize.ts';
+import { placeOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Logger } from '../log/logger.ts';
 import type {
@@ -244,14 +245,8 @@ function toGrpcError(error: unknown, method: RegisteredMethod, options: GrpcServ
     return Object.assign(new Error(error.message), grpcErrorOf(error));
   }
   // What is not ours may quote values: the caller gets the rule, the log gets the place and nothing of the message.
-  const place = error instanceof Error ? firstFrame(error) : 'no stack';
-  options.logger.error({ method: method.definition.path, problem: place }, 'unexpected error');
+  const problem = placeOf(error);
+  options.logger.error({ method: method.definition.path, problem }, 'unexpected error');
   const defect = new ServiceError('INTERNAL_DEFECT', undefined, { cause: error });
   return Object.assign(new Error(defect.message), grpcErrorOf(defect), { code: status.INTERNAL });
-}
-
-/** The class of the error and the innermost line of code, without the message. */
-export function firstFrame(error: Error): string {
-  const frame = error.stack?.split('\n').find((line) => line.trimStart().startsWith('at '));
-  return `${error.name} ${frame?.trim() ?? ''}`;
 }

@@ -7,6 +7,7 @@ import type { Peer } from '../grpc/handler.ts';
 import { isTenantId, type Scope, type TenantId } from '../ids/ids.ts';
 import type { Logger } from '../log/logger.ts';
 import { createBackoff } from '../retry/backoff.ts';
+import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { parseScope } from '../sealing/scope-wire.ts';
 import { keysTimeoutMs } from './keys-calls.ts';
@@ -98,8 +99,10 @@ function decodeRevocation(
 }
 
 function logLost(logger: Logger, error: unknown): void {
-  const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-  logger.warn({ component: 'key-client', reason }, 'the watch for revocations broke; reconnecting');
+  logger.warn(
+    { component: 'key-client', ...failureFields(error) },
+    'the watch for revocations broke; reconnecting',
+  );
 }
 
 function ignoreAbort(error: unknown): void {

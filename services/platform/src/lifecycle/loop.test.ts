@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ServiceError } from '../errors/service-error.ts';
 import { until } from '../testing/until.ts';
 import { systemClock } from './clock.ts';
 import { createLoop, type Loop, type LoopOptions } from './loop.ts';
@@ -61,12 +62,23 @@ describe('a loop', () => {
     await until(() => rounds >= 3);
   });
 
+  it('has no word of an unexpected error in its problem', async () => {
+    const loop = loopOf({
+      run: async () => {
+        throw new TypeError('maria@example.com is no number');
+      },
+    });
+    loop.start();
+    await until(() => loop.problem() !== undefined);
+    assert.match(loop.problem() ?? '', /^test: INTERNAL_DEFECT: TypeError at .*loop\.test\.ts/);
+  });
+
   it('tells every failure, has a problem after five in a row, and none once it succeeds', async () => {
     const delays: number[] = [];
     let failing = true;
     const loop = loopOf({
       run: async () => {
-        if (failing) throw new Error('the store is away');
+        if (failing) throw new ServiceError('STORE_UNAVAILABLE', 'the store is away');
         return 'idle';
       },
       onError: (error, delayMs) => {
@@ -76,7 +88,7 @@ describe('a loop', () => {
     });
     loop.start();
     await until(() => delays.length >= 4);
-    await until(() => loop.problem() === 'test: the store is away');
+    await until(() => loop.problem() === 'test: STORE_UNAVAILABLE: the store is away');
     assert.deepEqual(delays.slice(0, 4), [1, 2, 2, 2]);
     assert.ok(delays.length >= 5);
     failing = false;

@@ -1,3 +1,4 @@
+import { failureText } from '../errors/failure.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import type { Clock } from './clock.ts';
 import { createWakeable, sleepQuietly } from './wakeable.ts';
@@ -47,7 +48,7 @@ export function createLoop(options: LoopOptions): Loop {
       if (stopping.signal.aborted) return;
       const delayMs = backoff.next();
       if (backoff.failures() >= failuresToReport) {
-        problem = `${options.name}: ${error instanceof Error ? error.message : 'failed'}`;
+        problem = `${options.name}: ${failureText(error)}`;
       }
       onError(error, delayMs);
       await sleepQuietly(clock, delayMs, stopping.signal);

@@ -1,4 +1,5 @@
-import { pino, type DestinationStream, type Logger } from 'pino';
+import { type Bindings, type DestinationStream, type Logger, pino } from 'pino';
+import { failureFields } from '../errors/failure.ts';
 
 export type { Logger } from 'pino';
 
@@ -38,28 +39,52 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
-/** JSON lines with an allow-list of fields; a field that is not on it is dropped and its name is listed. */
+/**
+ * JSON lines with an allow-list of fields, of children's too; a field that is not on it is dropped and its name is
+ * listed. What a child names again, such as `service`, replaces what its parent says.
+ */
 export function createLogger(options: LoggerOptions): Logger {
-  const settings = {
+  const settings: pino.LoggerOptions = {
     level: options.level,
-    base: { service: options.service },
-    formatters: {
-      level: (label: string) => ({ level: label }),
-      log: onlyAllowed,
+    base: null,
+    formatters: { level: (label) => ({ level: label }) },
+    hooks: {
+      // Before pino looks at them: it makes the message of a line that has none out of an error's, and puts what
+      // follows a message into its placeholders.
+      logMethod(args: unknown[], method) {
+        const [first, second] = args;
+        const [fields, message] = typeof first === 'string' ? [{}, first] : [first, second];
+        method.call(this, line(fields), typeof message === 'string' ? message : '');
+      },
     },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+  const { destination } = options;
+  const root = destination === undefined ? pino(settings) : pino(settings, destination);
+  const childOfRoot = root.child.bind(root);
+  // Every logger is a child of the root: pino writes a field of a parent and of its child both, and as it was given.
+  const carrying = (carried: Bindings): Logger =>
+    Object.assign(childOfRoot(carried), {
+      child: (fields: Bindings) => carrying({ ...carried, ...onlyAllowed(fields).kept }),
+    });
+  return carrying({ service: options.service });
 }
 
-function onlyAllowed(fields: Record<string, unknown>): Record<string, unknown> {
+function line(fields: unknown): Record<string, unknown> {
+  if (fields instanceof Error) return { ...failureFields(fields) };
+  if (typeof fields !== 'object' || fields === null) return {};
+  const { kept, dropped } = onlyAllowed(fields);
+  return dropped.length === 0 ? kept : { ...kept, dropped };
+}
+
+function onlyAllowed(fields: object) {
   const kept: Record<string, unknown> = {};
   const dropped: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (allowedFields.has(name) && isPlain(value)) kept[name] = plain(value);
     else dropped.push(name);
   }
-  return dropped.length === 0 ? kept : { ...kept, dropped };
+  return { kept, dropped };
 }
 
 type Plain = string | number | boolean | bigint;

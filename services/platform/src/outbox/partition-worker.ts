@@ -1,5 +1,5 @@
-import type { Reason } from '@lethe/proto/reasons.ts';
 import type { LockSession } from '../database/lock-session.ts';
+import { failureFields, failureText } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { TopicPartition } from '../event-log/port.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -85,9 +85,8 @@ export class PartitionWorker<Schema = unknown> {
 
   async #fail(error: unknown): Promise<void> {
     const { logger, clock, signal, partition } = this.#options;
-    const reason = reasonOf(error);
-    const text = `${reason}: ${error instanceof Error ? error.message : 'failed'}`;
-    const fields = { component: 'relay', ...partition, reason };
+    const text = failureText(error);
+    const fields = { component: 'relay', ...partition, ...failureFields(error) };
     await this.#closeWriter();
     if (error instanceof ServiceError && error.code === 'DATA_LOSS') {
       this.#stopped = true;
@@ -109,13 +108,9 @@ export class PartitionWorker<Schema = unknown> {
       // No harm: the next writer fences it.
       const { logger, partition } = this.#options;
       logger.warn(
-        { component: 'relay', ...partition, reason: reasonOf(error) },
+        { component: 'relay', ...partition, ...failureFields(error) },
         'writer not closed',
       );
     }
   }
-}
-
-function reasonOf(error: unknown): Reason {
-  return error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
 }

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { type LockSession, withLockSession } from '../database/lock-session.ts';
+import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { EventLog } from '../event-log/port.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -71,8 +72,10 @@ export function createRelay<Schema>(options: RelayOptions<Schema>): Relay {
       return 'again';
     },
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'relay', topic, reason, delayMs }, 'relay starts its session anew');
+      logger.warn(
+        { component: 'relay', topic, ...failureFields(error), delayMs },
+        'relay starts its session anew',
+      );
     },
   });
   return {

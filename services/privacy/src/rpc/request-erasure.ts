@@ -2,6 +2,7 @@ import type {
   RequestErasureRequest,
   RequestErasureResponse,
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { CallContext, Peers, UnaryHandler } from '@lethe/platform/grpc/handler.ts';
@@ -78,8 +79,11 @@ async function advanceNow(
   try {
     await ports.advance(erasure.erasureId, call.signal);
   } catch (error) {
-    const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-    const fields = { tenant: erasure.tenantId, erasure: erasure.erasureId, reason };
+    const fields = {
+      tenant: erasure.tenantId,
+      erasure: erasure.erasureId,
+      ...failureFields(error),
+    };
     ports.logger.warn(fields, 'the fence waits for a retry');
   }
 }
