@@ -45,7 +45,7 @@ export function requireBatchSize(events: readonly unknown[]): void {
   );
 }
 
-/** An id of another system: not empty when trimmed, at most 256 bytes, no control characters. */
+/** An id of another system: not empty when trimmed, at most 256 bytes. */
 export function checkSourceText(text: string, field: string, problems: Problems): void {
   if (text.trim() === '') problems.add(field, 'is required');
   else if (Buffer.byteLength(text) > idBytesMax) {
