@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { credentials, Metadata, status, type ServiceError as GrpcError } from '@grpc/grpc-js';
 import { generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 import {
+  NewTicketEvent,
   TicketServiceClient,
   TicketServiceService,
   type GetTicketResponse,
@@ -55,7 +57,7 @@ const registration = registerService(TicketServiceService, {
   },
   streamTicketEvents: async function* (requests) {
     for await (const request of requests) {
-      assert.equal(request.events.length, 0);
+      if (request.events.length > 0) throw new ServiceError('TENANT_UNKNOWN');
       yield { results: [] };
     }
   },
@@ -211,6 +213,18 @@ describe('the gRPC server', () => {
     cut.write({ events: [] });
     cut.cancel();
     assert.equal((await getTicket(await tokenOf({ tenant: 'acme' }))).ticket?.ticketToken, 'acme');
+  });
+
+  it('ends a stream with the error of its handler while the caller keeps it open', async () => {
+    const stream = client.streamTicketEvents(metadataOf(await tokenOf({ tenant: 'acme' })));
+    stream.write({ events: [] });
+    stream.write({ events: [NewTicketEvent.fromPartial({})] });
+    const answers: StreamTicketEventsResponse[] = [];
+    const failure = once(stream, 'error') as Promise<[GrpcError]>;
+    stream.on('data', (answer: StreamTicketEventsResponse) => answers.push(answer));
+    const [error] = await failure;
+    assert.equal(detailsOf(error).reason, 'TENANT_UNKNOWN');
+    assert.equal(answers.length, 1);
   });
 
   it('says that a port is taken', async () => {

@@ -156,8 +156,11 @@ async function* decodeAll(
   method: RegisteredMethod,
   call: ServerDuplexStream<Buffer, Buffer>,
 ): AsyncIterable<unknown> {
-  // A duplex stream of grpc-js yields what the raw deserializer gave: the message's bytes.
-  for await (const bytes of call as AsyncIterable<Buffer>) yield decodeRequest(method, bytes);
+  // A handler that throws leaves this loop early. The call must outlive that: on a destroyed one the status is never
+  // written, and the caller waits for ever.
+  for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+    yield decodeRequest(method, bytes as Buffer);
+  }
 }
 
 async function writeAll(
