@@ -26,6 +26,8 @@ const statements = [
     purged_at_ms int8,
     physically_gone_by_ms int8,
     certificate_jws text)`,
+  // A compressed value would hide from a search for what must not be in it.
+  sql`alter table erasures alter column certificate_jws set storage external`,
   sql`create index erasures_newest on erasures (tenant_id, requested_at_ms, erasure_id)`,
   sql`create index erasures_open on erasures (erasure_id) where is_open`,
   sql`create table erasure_receipts (
