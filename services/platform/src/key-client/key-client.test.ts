@@ -17,8 +17,10 @@ import { createLogger } from '../log/logger.ts';
 import { commitmentOf } from '../sealing/data-key.ts';
 import { encodeScope } from '../sealing/scope-wire.ts';
 import { createHandClock } from '../testing/hand-clock.ts';
+import { until } from '../testing/until.ts';
 import { CachedLease } from './cached-lease.ts';
 import { createKeyClient } from './key-client.ts';
+import { createTenantSecrets } from './tenant-secrets.ts';
 import type { HeldLease, LeaseRefusal, SealLease } from './port.ts';
 
 const acme = 'acme' as TenantId;
@@ -372,6 +374,51 @@ describe('the key client', () => {
     assert.equal(stub.requests.length, 2);
     assert.equal(await client.contributors(acme, 1), undefined);
     assert.equal((await client.contributors(acme, 2))?.(person.token).length, 8);
+    await client.stop();
+  });
+
+  it('drops token and contributor keys past their term, whether or not anybody asks again', async () => {
+    const clock = createHandClock();
+    const { stub, registration } = createStubKeys();
+    const network = createInProcessNetwork();
+    network.register('keys', [registration]);
+    const secrets = createTenantSecrets(network.peersFor('tickets')('keys'), 'tickets-1', clock);
+    await secrets.tokens(acme);
+    clock.advance(ttlMs - 1);
+    await Promise.all([2, 3].map(async (month) => secrets.contributors(acme, month)));
+    assert.equal(secrets.sweep(), 3);
+    clock.advance(1);
+    assert.equal(secrets.sweep(), 2);
+    clock.advance(ttlMs);
+    const asked = secrets.tokens(acme);
+    assert.equal(secrets.sweep(), 1, 'the one that is under way');
+    await asked;
+    assert.equal(stub.requests.length, 2);
+  });
+
+  it('sweeps token keys of a client that was never started', async () => {
+    const clock = createHandClock();
+    const { stub, registration } = createStubKeys();
+    const network = createInProcessNetwork();
+    network.register('keys', [registration]);
+    let looks = 0;
+    const client = createKeyClient({
+      peer: network.peersFor('tickets')('keys'),
+      holderId: 'privacy',
+      clock: {
+        ...clock,
+        nowMs: () => {
+          looks += 1;
+          return clock.nowMs();
+        },
+      },
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      sweepEveryMs: 1,
+    });
+    await client.tokens(acme);
+    const before = looks;
+    await until(() => looks > before);
+    assert.equal(stub.requests.length, 1);
     await client.stop();
   });
 });

@@ -40,6 +40,14 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
   };
   const registration = createRegistration(cache, calls);
   let sweeping: NodeJS.Timeout | undefined;
+  // A plain timer: it decides nothing, the leases look at their clock themselves.
+  const beginSweeping = (): void => {
+    const sweep = () => {
+      cache.sweep();
+      secrets.sweep();
+    };
+    sweeping ??= setInterval(sweep, options.sweepEveryMs ?? 5_000).unref();
+  };
   const watch = createRevocationWatch({ peer, holderId, logger, listener: registration });
   const { isRegistered } = registration;
   const ask = createAsk({ cache, calls, clock, isRegistered });
@@ -56,8 +64,15 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
         LeasePurpose.LEASE_PURPOSE_OPEN,
         requests.map((request) => wantedForOpen(tenantId, request)),
       ),
-    tokens: async (tenantId) => await secrets.tokens(tenantId),
-    contributors: async (tenantId, month) => await secrets.contributors(tenantId, month),
+    tokens: async (tenantId) => {
+      // Also of a client that was never started: it leases no data keys.
+      beginSweeping();
+      return await secrets.tokens(tenantId);
+    },
+    contributors: async (tenantId, month) => {
+      beginSweeping();
+      return await secrets.contributors(tenantId, month);
+    },
     resolvePersons: async (tenantId, tokens) => {
       const request = { tenantId, tokens: tokens.map(tokenBytes) };
       const { resolvePersons } = KeyServiceService;
@@ -72,8 +87,7 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
       cache.endScope(tenantId, scope);
     },
     start: async () => {
-      // A plain timer: it decides nothing, the leases look at their clock themselves.
-      sweeping ??= setInterval(() => cache.sweep(), options.sweepEveryMs ?? 5_000).unref();
+      beginSweeping();
       await watch.start();
     },
     stop: async () => {

@@ -11,11 +11,15 @@ import type { ContributorMaker, TokenMaker } from './port.ts';
 export interface TenantSecrets {
   tokens(tenantId: TenantId): Promise<TokenMaker>;
   contributors(tenantId: TenantId, month: number): Promise<ContributorMaker | undefined>;
+  /** Drops what is past its term, whether or not anybody will ask for it again; answers how many are left. */
+  sweep(): number;
   forgetAll(): void;
 }
 
 interface Held<Maker> {
   readonly askedAt: Moment;
+  /** Undefined while the answer is under way. */
+  ttlMs: number | undefined;
   readonly answer: Promise<{ readonly maker: Maker; readonly ttlMs: number }>;
 }
 
@@ -40,11 +44,19 @@ export function createTenantSecrets(peer: Peer, holderId: string, clock: Clock):
         const maker = closed ? undefined : createContributorMaker(secretOf(answer.contributorKey));
         return { maker, ttlMs: answer.ttlMs };
       }),
+    sweep: () => dropOver(tokenMakers, clock) + dropOver(contributorMakers, clock),
     forgetAll: () => {
       tokenMakers.clear();
       contributorMakers.clear();
     },
   };
+}
+
+function dropOver<Maker>(held: Map<string, Held<Maker>>, clock: Clock): number {
+  for (const [name, { askedAt, ttlMs }] of held) {
+    if (ttlMs !== undefined && isOver(askedAt, ttlMs, clock)) held.delete(name);
+  }
+  return held.size;
 }
 
 async function once<Maker>(
@@ -60,10 +72,16 @@ async function once<Maker>(
     if (held.get(name) === known) held.delete(name);
     return await once(held, name, clock, ask);
   }
-  const asked: Held<Maker> = { askedAt: momentOf(clock), answer: callKeys(ask) };
+  const asked: Held<Maker> = {
+    askedAt: momentOf(clock),
+    ttlMs: undefined,
+    answer: callKeys(ask),
+  };
   held.set(name, asked);
   try {
-    return (await asked.answer).maker;
+    const { maker, ttlMs } = await asked.answer;
+    asked.ttlMs = ttlMs;
+    return maker;
   } catch (error) {
     // Whoever waited gets the error; the next caller asks again.
     if (held.get(name) === asked) held.delete(name);
