@@ -261,6 +261,11 @@ describe('keys reading privacy.v1', () => {
       fence(keys, { tenantId: acme, erasureId: randomUUID(), cutOffMs: 0 }),
       closed,
     );
+    const erasure = { tenantId: acme, erasureId: randomUUID() };
+    await assert.rejects(
+      keys.peersOf('analytics')('keys').unary(KeyServiceService.contributors, erasure),
+      closed,
+    );
     const preview = { tenantId: acme, personTokens: [], ticketTokens: [] };
     await assert.rejects(
       keys.peersOf('privacy')('keys').unary(KeyServiceService.previewFence, preview),

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
@@ -30,8 +31,10 @@ export function createMonthClosing(ports: MonthClosingPorts): Loop {
       return 'idle';
     },
     onError: (error, delayMs) => {
-      const problem = error instanceof Error ? error.name : 'failed';
-      logger.warn({ component: 'month-closing', delayMs, problem }, 'closed months wait');
+      logger.warn(
+        { component: 'month-closing', ...failureFields(error), delayMs },
+        'closed months wait',
+      );
     },
   });
 }

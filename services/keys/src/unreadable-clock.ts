@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { failureFields } from '@lethe/platform/errors/failure.ts';
 import type { ErasureId, TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
@@ -39,7 +40,7 @@ const erasuresMax = 1_000;
  */
 export function createUnreadableClock(ports: UnreadableClockPorts): UnreadableClock {
   const { db, holders, clock, logger } = ports;
-  const look = async (): Promise<void> => {
+  const lookOnce = async (): Promise<void> => {
     for (const erasure of await readableErasures(db)) {
       const { tenantNumber, tenantId, erasureId } = erasure;
       const state = holders.unreadable(erasureId);
@@ -53,6 +54,18 @@ export function createUnreadableClock(ports: UnreadableClockPorts): UnreadableCl
       }
     }
   };
+  // One look at a time, and one that waits for all who asked meanwhile: a second one beside it, with an older list in
+  // its hands, would revoke anew what this one has just settled, and wait for it for ever.
+  let running: Promise<void> = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const look = async (): Promise<void> => {
+    next ??= running.then(async () => {
+      running = (next ?? running).catch(() => undefined);
+      next = undefined;
+      await lookOnce();
+    });
+    await next;
+  };
   const loop = createLoop({
     name: 'unreadable-clock',
     clock,
@@ -64,11 +77,7 @@ export function createUnreadableClock(ports: UnreadableClockPorts): UnreadableCl
     },
     onError: (error, delayMs) => {
       logger.warn(
-        {
-          component: 'unreadable-clock',
-          delayMs,
-          problem: error instanceof Error ? error.name : '',
-        },
+        { component: 'unreadable-clock', ...failureFields(error), delayMs },
         'the unreadable clock waits for the store',
       );
     },

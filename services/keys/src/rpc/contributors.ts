@@ -17,12 +17,14 @@ import { parseErasureId, parseTenantId } from './parsing.ts';
 
 /**
  * Computed at each call from the tokens in the stored answer and the living month keys: nothing is kept that would
- * outlive a month's key. Throws TENANT_UNKNOWN, ERASURE_UNKNOWN, INVALID_FIELDS.
+ * outlive a month's key. Throws KEYS_CATCHING_UP, TENANT_UNKNOWN, ERASURE_UNKNOWN, INVALID_FIELDS.
  */
 export function contributorsHandler(
   context: KeysContext,
 ): UnaryHandler<ContributorsRequest, ContributorsResponse> {
   return async (request) => {
+    // A restored store may not know the erasure yet: the caller waits, instead of being told that there is none.
+    context.catchUp.require();
     const tenantId = parseTenantId(request.tenantId);
     const erasureId = parseErasureId(request.erasureId);
     const open = openMonths(context.clock.nowMs(), context.monthGraceMs);
