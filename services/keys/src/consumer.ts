@@ -1,5 +1,6 @@
 import type { Transaction } from 'kysely';
 import type { ConsumerEffect, NewRecord } from '@lethe/platform/consumer/port.ts';
+import { lockFencesExclusively } from '@lethe/platform/database/fence-lock.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { storeReceipt } from '@lethe/platform/receipts/receipts.ts';
@@ -32,6 +33,12 @@ export function createPrivacyEffect(
       return facts;
     },
     apply: async (tx, facts) => {
+      // All at once and sorted; each erasure takes its own again.
+      await lockFencesExclusively(
+        tx,
+        'keys',
+        facts.filter(fences).map(({ tenantId }) => tenantId),
+      );
       for (const fact of facts) await applyFact(tx, fact, ports.clock.nowMs());
     },
     // If the process dies before this, the unreadable clock and the receipt sender find the rows after the restart.
@@ -48,6 +55,10 @@ function factsOf({ record, sequence }: NewRecord): readonly PrivacyFact[] {
     );
   }
   return fact === undefined ? [] : [fact];
+}
+
+function fences({ kind }: PrivacyFact): boolean {
+  return kind === 'requested' || kind === 'erased';
 }
 
 /** Runs inside the consumer's transaction. */

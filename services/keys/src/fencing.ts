@@ -44,7 +44,7 @@ export async function fenceErasure(
   order: FenceOrder,
 ): Promise<FenceResponse> {
   const { tenantId, erasureId, nowMs } = order;
-  await lockFencesExclusively(tx, 'keys', tenantId);
+  await lockFencesExclusively(tx, 'keys', [tenantId]);
   const tenantNumber = await requireTenantNumber(tx, tenantId);
   const before = await findErasure(tx, tenantNumber, erasureId);
   if (before !== undefined) return FenceResponse.decode(before.answer);
@@ -94,7 +94,7 @@ export async function ensureErased(
   tx: Transaction<KeysSchema>,
   { tenantId, erasureId, scopes, nowMs }: ErasedOrder,
 ): Promise<FenceResponse> {
-  await lockFencesExclusively(tx, 'keys', tenantId);
+  await lockFencesExclusively(tx, 'keys', [tenantId]);
   const tenantNumber = await requireTenantNumber(tx, tenantId);
   const before = await findErasure(tx, tenantNumber, erasureId);
   if (before === undefined) return storeFenced(tx, { tenantNumber, erasureId, scopes, nowMs });

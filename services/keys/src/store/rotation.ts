@@ -17,7 +17,7 @@ export async function addTenantKey(
   nowMs: number,
 ): Promise<number> {
   return db.transaction().execute(async (tx) => {
-    await lockFencesExclusively(tx, 'keys', tenantId);
+    await lockFencesExclusively(tx, 'keys', [tenantId]);
     const { newest_tenant_key: number } = await tx
       .updateTable('tenants')
       .set((tenant) => ({ newest_tenant_key: tenant('newest_tenant_key', '+', 1) }))
@@ -40,7 +40,7 @@ export async function deleteOlderTenantKeys(
   newest: number,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    await lockFencesExclusively(tx, 'keys', tenantId);
+    await lockFencesExclusively(tx, 'keys', [tenantId]);
     await tx
       .deleteFrom('tenant_keys')
       .where('tenant_number', '=', tenantNumber)

@@ -42,12 +42,15 @@ describe('the fence lock', function () {
     assert.deepEqual(await heldLocks(db), []);
   });
 
-  it('is held exclusively by the transaction that fences', async () => {
+  it('is held exclusively by the transaction that fences, for each of its tenants', async () => {
     const held = await db.transaction().execute(async (tx) => {
-      await lockFencesExclusively(tx, 'tickets', 'acme' as TenantId);
+      await lockFencesExclusively(tx, 'tickets', tenants);
       return heldLocks(tx);
     });
-    assert.deepEqual(held, [{ number: numbers('acme')[0], mode: 'ExclusiveLock' }]);
+    assert.deepEqual(
+      held,
+      numbers('acme', 'zeta').map((number) => ({ number, mode: 'ExclusiveLock' })),
+    );
   });
 
   it('is another lock for another service or tenant', () => {

@@ -7,8 +7,10 @@ export function advisoryLockNumber(...name: readonly string[]): bigint {
   return createHash('sha256').update(name.join('\u0000')).digest().readBigInt64BE();
 }
 
-function fenceLockNumber(service: string, tenantId: TenantId): bigint {
-  return advisoryLockNumber('fence', service, tenantId);
+/** Each once, ascending: the one order in which they are taken. */
+function lockNumbers(service: string, tenantIds: readonly TenantId[]): readonly bigint[] {
+  const numbers = tenantIds.map((tenantId) => advisoryLockNumber('fence', service, tenantId));
+  return [...new Set(numbers)].toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /**
@@ -21,9 +23,7 @@ export async function lockFencesShared<Schema>(
   service: string,
   tenantIds: readonly TenantId[],
 ): Promise<void> {
-  const numbers = [
-    ...new Set(tenantIds.map((tenantId) => fenceLockNumber(service, tenantId))),
-  ].toSorted((a, b) => (a < b ? -1 : 1));
+  const numbers = lockNumbers(service, tenantIds);
   if (numbers.length === 0) return;
   await sql`select pg_advisory_xact_lock_shared(number)
     from unnest(${numbers}::int8[]) with ordinality as locks(number, place) order by place`.execute(
@@ -31,11 +31,19 @@ export async function lockFencesShared<Schema>(
   );
 }
 
-/** The same lock, exclusively: taken by the transaction that inserts fences, one tenant, bounded work. */
+/**
+ * The same locks, exclusively: taken by the transaction that inserts fences; bounded work. In the same order, so one
+ * that fences for several tenants takes all of them before it does anything else.
+ */
 export async function lockFencesExclusively<Schema>(
   tx: Transaction<Schema>,
   service: string,
-  tenantId: TenantId,
+  tenantIds: readonly TenantId[],
 ): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${fenceLockNumber(service, tenantId)}::int8)`.execute(tx);
+  const numbers = lockNumbers(service, tenantIds);
+  if (numbers.length === 0) return;
+  await sql`select pg_advisory_xact_lock(number)
+    from unnest(${numbers}::int8[]) with ordinality as locks(number, place) order by place`.execute(
+    tx,
+  );
 }

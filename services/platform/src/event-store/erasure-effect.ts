@@ -35,6 +35,8 @@ export function createErasureEffect(
   return {
     prepare: async (_from, records) => records.flatMap(parseErasure),
     apply: async (tx, erasures) => {
+      const tenantIds = erasures.map(({ tenantId }) => tenantId);
+      await lockFencesExclusively(tx, ports.service, tenantIds);
       for (const erasure of erasures) await storeErasure(tx, erasure, ports);
     },
     committed: (erasures) => {
@@ -66,9 +68,8 @@ function fencesOf({ scopes }: ScopesErased): ParsedErasure['fences'] {
 async function storeErasure(
   tx: Transaction<EventStoreSchema>,
   { tenantId, erasureId, fences }: ParsedErasure,
-  { service, clock }: ErasureEffectPorts,
+  { clock }: ErasureEffectPorts,
 ): Promise<void> {
-  await lockFencesExclusively(tx, service, tenantId);
   await raiseFences(tx, tenantId, fences);
   await sql`
     insert into erasure_jobs (tenant_id, erasure_id, phase, created_at_ms, records, rows, boxes_unreadable,

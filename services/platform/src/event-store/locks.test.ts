@@ -79,4 +79,24 @@ describe('the fence lock of an event owner', () => {
     const erasure = { tenantId: acme, erasureId, fences: [] };
     assert.deepEqual(await modesIn((tx) => effect.apply(tx, [erasure])), ['ExclusiveLock']);
   });
+
+  it('is held for every tenant of a batch before the first fence is raised', async () => {
+    const erasureId = '0198c1de-5f00-7abc-8def-00000000e003' as ErasureId;
+    const tenantIds = ['zeta', 'acme', 'bolt'] as TenantId[];
+    const erasures = tenantIds.map((tenantId) => ({ tenantId, erasureId, fences: [] }));
+    const died = new Error('the clock is read once the locks are held, for the first job');
+    const clock = {
+      ...systemClock,
+      nowMs: () => {
+        throw died;
+      },
+    };
+    const effect = createErasureEffect({ service: 'tickets', clock, onJob: () => {} });
+    const held = await db.transaction().execute(async (tx) => {
+      await assert.rejects(effect.apply(tx, erasures), died);
+      const { rows } = await sql`select 1 from pg_locks where locktype = 'advisory'`.execute(tx);
+      return rows.length;
+    });
+    assert.equal(held, 3);
+  });
 });
