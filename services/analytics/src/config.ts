@@ -1,7 +1,7 @@
-import { z } from 'zod';
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+import { z } from 'zod';
 
-/** How the service runs; the same in standalone and as a process of its own. */
+/** How `analytics` is to behave; everything that it talks to comes as a port. */
 export interface AnalyticsConfig {
   /** A chunk ends with this many records … */
   readonly chunkRecordsMax: number;
@@ -19,22 +19,22 @@ const whole = (least: number, most: number, fallback: number) =>
   z.coerce.number().int().min(least).max(most).default(fallback);
 
 const environment = z.object({
-  ANALYTICS_CHUNK_RECORDS_MAX: whole(1, 50_000, 2_000),
-  ANALYTICS_CHUNK_FILL_MS: whole(1, 60_000, 200),
-  ANALYTICS_COMPLETENESS_POLL_MS: whole(10, 60_000, 500),
+  LETHE_ANALYTICS_CHUNK_RECORDS_MAX: whole(1, 50_000, 2_000),
+  LETHE_ANALYTICS_CHUNK_FILL_MS: whole(1, 60_000, 200),
+  LETHE_ANALYTICS_COMPLETENESS_POLL_MS: whole(10, 60_000, 500),
   // 10,000 rows with five dimensions stay well below gRPC's 4 MiB.
-  ANALYTICS_ANSWER_ROWS_MAX: whole(1, 15_000, 10_000),
-  ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16),
+  LETHE_ANALYTICS_ANSWER_ROWS_MAX: whole(1, 15_000, 10_000),
+  LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16),
 });
 
-/** Reads the environment it is given. Throws CONFIG_INVALID with every problem there is. */
+/** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): AnalyticsConfig {
-  const values = parseEnvironment('analytics', environment, env);
+  const settings = parseEnvironment('analytics', environment, env);
   return Object.freeze({
-    chunkRecordsMax: values.ANALYTICS_CHUNK_RECORDS_MAX,
-    chunkFillMs: values.ANALYTICS_CHUNK_FILL_MS,
-    completenessPollMs: values.ANALYTICS_COMPLETENESS_POLL_MS,
-    answerRowsMax: values.ANALYTICS_ANSWER_ROWS_MAX,
-    ledgerStatementsMax: values.ANALYTICS_LEDGER_STATEMENTS_MAX,
+    chunkRecordsMax: settings.LETHE_ANALYTICS_CHUNK_RECORDS_MAX,
+    chunkFillMs: settings.LETHE_ANALYTICS_CHUNK_FILL_MS,
+    completenessPollMs: settings.LETHE_ANALYTICS_COMPLETENESS_POLL_MS,
+    answerRowsMax: settings.LETHE_ANALYTICS_ANSWER_ROWS_MAX,
+    ledgerStatementsMax: settings.LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX,
   });
 }

@@ -10,7 +10,10 @@ describe('the configuration of privacy', () => {
   });
 
   it('is refused with every problem at once', () => {
-    const env = { LETHE_COMPACTION_BOUND_HOURS: '0', LETHE_BACKUP_HORIZON_DAYS: 'soon' };
+    const env = {
+      LETHE_PRIVACY_COMPACTION_BOUND_HOURS: '0',
+      LETHE_PRIVACY_BACKUP_HORIZON_DAYS: 'soon',
+    };
     assert.throws(
       () => parseConfig(env),
       (error) => {

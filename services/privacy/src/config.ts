@@ -1,7 +1,7 @@
-import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
 import { z } from 'zod';
 
-/** What `privacy` runs with. */
+/** How `privacy` is to behave; everything that it talks to comes as a port. */
 export interface PrivacyConfig {
   /** Until compaction has removed tombstoned records from every log segment, milliseconds. */
   readonly compactionBoundMs: number;
@@ -12,23 +12,15 @@ export interface PrivacyConfig {
 const hourMs = 3_600_000;
 
 const environment = z.object({
-  LETHE_COMPACTION_BOUND_HOURS: z.coerce.number().int().min(1).max(720).default(24),
-  LETHE_BACKUP_HORIZON_DAYS: z.coerce.number().int().min(0).max(365).default(30),
+  LETHE_PRIVACY_COMPACTION_BOUND_HOURS: z.coerce.number().int().min(1).max(720).default(24),
+  LETHE_PRIVACY_BACKUP_HORIZON_DAYS: z.coerce.number().int().min(0).max(365).default(30),
 });
 
-/** Pure; collects every problem. Throws CONFIG_INVALID with a violation per setting. */
+/** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): PrivacyConfig {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const violations = parsed.error.issues.map((issue) => ({
-      field: issue.path.join('.'),
-      description: issue.message,
-    }));
-    const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-    throw new ServiceError('CONFIG_INVALID', `Correct these settings: ${list}`, { violations });
-  }
+  const settings = parseEnvironment('privacy', environment, env);
   return Object.freeze({
-    compactionBoundMs: parsed.data.LETHE_COMPACTION_BOUND_HOURS * hourMs,
-    backupHorizonMs: parsed.data.LETHE_BACKUP_HORIZON_DAYS * 24 * hourMs,
+    compactionBoundMs: settings.LETHE_PRIVACY_COMPACTION_BOUND_HOURS * hourMs,
+    backupHorizonMs: settings.LETHE_PRIVACY_BACKUP_HORIZON_DAYS * 24 * hourMs,
   });
 }

@@ -55,7 +55,8 @@ export function parseMetricQuery(
   if (grain === undefined) refuse('grain', 'is not a grain of this version');
   const fromMs = hourOfRequest('from', request.from, refuse);
   const toMs = hourOfRequest('to', request.to, refuse) ?? (Math.floor(nowMs / hourMs) + 1) * hourMs;
-  if (fromMs !== undefined && fromMs >= toMs) refuse('from', 'must lie before to');
+  if (fromMs !== undefined && fromMs >= toMs)
+    refuse('from', 'must lie before to, which is now unless it is given');
   const groupBy = parseGroupBy(metric, request.dimensions, refuse);
   const filters = request.filters.flatMap((filter, index) =>
     parseFilter(metric, filter, `filters[${index}]`, refuse),

@@ -3,10 +3,7 @@ import { type ErasureId, isUuidText } from '@lethe/platform/ids/ids.ts';
 
 /** INVALID_FIELDS with every broken rule at once. */
 export function invalidFields(violations: readonly FieldViolation[]): ServiceError {
-  const rules = violations.map(({ field, description }) => `${field} ${description}`);
-  return new ServiceError('INVALID_FIELDS', `Correct these fields: ${rules.join('; ')}.`, {
-    violations,
-  });
+  return new ServiceError('INVALID_FIELDS', undefined, { violations });
 }
 
 /** The id of an erasure, in whatever case it was written. Throws INVALID_FIELDS. */
