@@ -69,6 +69,8 @@ const surroundings: Surroundings = {
   clock,
   randomFraction: () => Math.random(),
   randomUuid: () => randomUUID(),
+  // Set by npm for whatever it starts, where `lethe` alone is mostly not in the PATH.
+  commandName: process.env['npm_execpath'] === undefined ? 'lethe' : 'npx lethe',
   accessToken: process.env['LETHE_TOKEN'],
   childEnvironment: process.env,
   signal: stopping.signal,

@@ -45,10 +45,10 @@ describe('the lethe command', () => {
   });
 
   const broken: readonly (readonly [what: string, argv: readonly string[], says: RegExp])[] = [
-    ['an unknown command', ['frobnicate'], /unknown command 'frobnicate'/],
-    ['an unknown option', ['status', '--frobnicate'], /unknown option '--frobnicate'/],
-    ['a missing operand', ['query'], /missing required argument 'metric'/],
-    ['a missing option', ['erase', '--person', 'x'], /required option '--ground <ground>'/],
+    ['an unknown command', ['frobnicate'], /Unknown command 'frobnicate'/],
+    ['an unknown option', ['status', '--frobnicate'], /Unknown option '--frobnicate'/],
+    ['a missing operand', ['query'], /Missing required argument 'metric'/],
+    ['a missing option', ['erase', '--person', 'x'], /Required option '--ground <ground>'/],
     ['a role that does not exist', ['token', '--role', 'root'], /--role/],
     [
       'a token that would live too long',
@@ -61,7 +61,16 @@ describe('the lethe command', () => {
       ['query', 'created', '--where', 'channel'],
       /--where {2}must be DIMENSION=VALUE/,
     ],
-    ['a grain that does not exist', ['query', 'created', '--grain', 'decade'], /--grain/],
+    [
+      'a grain that does not exist',
+      ['query', 'created', '--grain', 'decade'],
+      /--grain {2}must be one of hour, day, week, month, total\n/,
+    ],
+    [
+      'a role that speaks for a tenant, without one',
+      ['token', '--role', 'reader'],
+      /Name the tenant with --tenant TENANT/,
+    ],
     ['a tenant id that breaks the rule', ['ticket', 'list', '--tenant', 'Acme Ltd'], /--tenant/],
     [
       'a mapping that does not exist',
@@ -111,6 +120,19 @@ describe('the lethe command', () => {
     const { error } = JSON.parse(err) as { error: { exitCode: number; next: string } };
     assert.equal(error.exitCode, 3);
     assert.match(error.next, /lethe up/);
+  });
+
+  it('writes what commander finds in the same form, as JSON too', async () => {
+    const { err } = await runCaptured(['query', '--json']);
+    const { error } = JSON.parse(err) as { error: { message: string; exitCode: number } };
+    assert.equal(error.message, "Missing required argument 'metric'.");
+    assert.equal(error.exitCode, 2);
+  });
+
+  it('names commands the way in which the reader calls it', async () => {
+    const argv = ['ticket', 'list', '--server', '127.0.0.1:1', '--token', 'x'];
+    const { err } = await runCaptured(argv, { commandName: 'npx lethe' });
+    assert.match(err, /`npx lethe up`/);
   });
 
   it('says which field of a damaged server.json is wrong, and not its value', async () => {

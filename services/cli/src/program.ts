@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { exitCodes, exitCodesHelp, type ExitCode } from './exit-codes.ts';
+import { usageError, type CliError } from './failures/cli-error.ts';
 import { explain, explanationJson, explanationText } from './failures/explain.ts';
 import type { CommandHost } from './commands/define.ts';
 import { defineCertificateCommands } from './commands/certificate.ts';
@@ -35,19 +36,27 @@ export async function runCli(
     await createProgram(host).parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      // Help and version come this way too; commander has written what there is to say.
-      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    }
-    const explanation = explain(error);
-    const { terminal } = surroundings;
+    // Help and version come this way too, already written.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.usage;
+    const explanation = explain(error instanceof CommanderError ? commandLineError(error) : error);
+    const { terminal, commandName } = surroundings;
     terminal.err(
       argv.includes('--json')
         ? explanationJson(explanation)
-        : explanationText(explanation, terminal.errStyle),
+        : explanationText(explanation, terminal.errStyle, commandName),
     );
     return explanation.exitCode;
   }
+}
+
+/** What commander says as "error: missing …", in the form of every other error. */
+function commandLineError({ message }: CommanderError): CliError {
+  const text = message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
+  return usageError(
+    `${text.charAt(0).toUpperCase()}${text.slice(1)}.`,
+    'See the same command with --help.',
+  );
 }
 
 function createProgram(host: CommandHost): Command {
@@ -60,12 +69,13 @@ function createProgram(host: CommandHost): Command {
     .helpOption('-h, --help', 'print what a command does, with examples and exit codes')
     .addHelpText('after', `\n${firstSteps}`)
     .showSuggestionAfterError()
-    .showHelpAfterError('(see it with --help)')
     .exitOverride()
     .configureHelp({ helpWidth: Math.min(terminal.columns, 100) })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
+      // Written by runCli, like every error.
+      outputError: () => undefined,
     });
   program.commandsGroup('Server:');
   defineUp(program, host);

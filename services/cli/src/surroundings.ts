@@ -39,6 +39,8 @@ export interface Surroundings {
   /** From 0 to 1, for spreading retries and making ids; not for keys. */
   readonly randomFraction: () => number;
   readonly randomUuid: () => string;
+  /** How a reader calls this program: `lethe`, or `npx lethe` where npm started it. */
+  readonly commandName: string;
   /** LETHE_TOKEN. */
   readonly accessToken: string | undefined;
   /** What a child process gets, the server of `lethe up` alone. */

@@ -16,7 +16,7 @@ import type { Surroundings } from '../surroundings.ts';
 import { erasureText, previewText } from '../views/erasure.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { followErasure } from './follow-erasure.ts';
-import { declareTenant, listOption, tenantOptions } from './options.ts';
+import { declareTenant, listOption, oneOf, tenantOptions } from './options.ts';
 
 /** The letters are those of GDPR article 17(1). */
 export const grounds = {
@@ -46,7 +46,7 @@ const options = tenantOptions.extend({
   email: z.string().min(1).optional(),
   phone: z.string().min(1).optional(),
   personToken: z.string().regex(hexToken, 'must be 32 hex digits').optional(),
-  ground: z.enum(groundNames),
+  ground: oneOf(groundNames),
   confirm: z.array(z.string().regex(hexToken, 'must be 32 hex digits')).default([]),
   dryRun: z.boolean().default(false),
   yes: z.boolean().default(false),

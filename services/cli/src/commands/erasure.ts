@@ -118,6 +118,9 @@ async function listErasures(officer: Caller, limit: number): Promise<readonly Er
 }
 
 function listText(erasures: readonly Erasure[], style: Style): string {
+  if (erasures.length === 0) {
+    return 'No erasures yet. Is it the right tenant? `lethe tenant list` names them all.\n';
+  }
   const columns = [
     { title: 'erasure' },
     { title: 'state' },

@@ -5,9 +5,8 @@ import {
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { withSession } from '../connection/with-session.ts';
 import { exitCodes } from '../exit-codes.ts';
-import type { Style } from '../output/style.ts';
-import { wrapText } from '../output/wrap.ts';
 import { writeJson } from '../output/write-json.ts';
+import { catalogueText } from '../views/metric-catalogue.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareTenant, tenantOptions } from './options.ts';
 
@@ -31,23 +30,8 @@ export function defineMetrics(program: Command, host: CommandHost): void {
           writeJson(terminal, {
             metrics: metrics.map((metric) => MetricDefinition.toJSON(metric)),
           });
-        else
-          terminal.out(metrics.map((metric) => metricHelp(metric, terminal.outStyle)).join('\n'));
+        else terminal.out(catalogueText(metrics, terminal.outStyle));
         return exitCodes.ok;
       }),
   });
-}
-
-function metricHelp(metric: MetricDefinition, style: Style): string {
-  const required =
-    metric.requiredDimension === '' ? '' : `  (always group by or fix ${metric.requiredDimension})`;
-  const head = `${style.bold(metric.id)} v${metric.version}  ${style.dim(metric.unit)}${required}\n  ${metric.description}\n`;
-  const dimensions = metric.dimensions.map(({ name, values }) => {
-    const [first = '', ...rest] = wrapText(values.join(', '), 78);
-    return [
-      `  ${style.cyan(name.padEnd(16))}${first}\n`,
-      ...rest.map((line) => `${' '.repeat(18)}${line}\n`),
-    ].join('');
-  });
-  return head + dimensions.join('');
 }

@@ -58,6 +58,11 @@ export function listOption(flags: string, description: string): Option {
   );
 }
 
+/** One of the words; the rule names them all. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, { error: `must be one of ${words.join(', ')}` });
+}
+
 /** A whole number within bounds, from the command line's text. */
 export function wholeNumber(min: number, max: number) {
   const rule = `must be a whole number from ${min} to ${max}`;

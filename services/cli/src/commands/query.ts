@@ -12,7 +12,7 @@ import { CliError } from '../failures/cli-error.ts';
 import { writeJson } from '../output/write-json.ts';
 import { metricJson, metricText } from '../views/metric-table.ts';
 import { defineCommand, type CommandHost } from './define.ts';
-import { declareTenant, listOption, momentOption, tenantOptions } from './options.ts';
+import { declareTenant, listOption, momentOption, oneOf, tenantOptions } from './options.ts';
 
 const grains = {
   hour: Grain.GRAIN_HOUR,
@@ -27,7 +27,7 @@ const filterPattern = /^([a-z][a-z0-9_]*)=(.+)$/;
 const options = tenantOptions.extend({
   from: momentOption.optional(),
   to: momentOption.optional(),
-  grain: z.enum(['hour', 'day', 'week', 'month', 'total']),
+  grain: oneOf(['hour', 'day', 'week', 'month', 'total']),
   by: z.array(z.string().min(1)).default([]),
   where: z.array(z.string().regex(filterPattern, 'must be DIMENSION=VALUE')).default([]),
 });

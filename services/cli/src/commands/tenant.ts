@@ -9,7 +9,7 @@ import { formatMoment } from '../output/numbers.ts';
 import { tableText } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 import { defineCommand, type CommandHost } from './define.ts';
-import { connectionOptions, declareConnection, wholeNumber } from './options.ts';
+import { connectionOptions, declareConnection, oneOf, wholeNumber } from './options.ts';
 
 const returningPersons = {
   allow: ReturningPersons.RETURNING_PERSONS_ALLOW,
@@ -47,7 +47,7 @@ function defineRegister(parent: Command, host: CommandHost): void {
     options: connectionOptions.extend({
       region: z.string().min(1),
       retentionDays: wholeNumber(1, 36_500),
-      returning: z.enum(['allow', 'refuse']),
+      returning: oneOf(['allow', 'refuse']),
     }),
     run: async ({ options, operands, surroundings }) =>
       await withSession(options, surroundings, async (session) => {

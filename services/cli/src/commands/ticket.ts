@@ -6,6 +6,7 @@ import {
   Ticket,
   TicketServiceService,
   type GetTicketRequest,
+  type TranscriptEntry,
 } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { withSession } from '../connection/with-session.ts';
 import type { Caller } from '../connection/session.ts';
@@ -62,13 +63,25 @@ function defineShow(parent: Command, host: CommandHost): void {
             transcript: GetTranscriptResponse.toJSON(transcript),
           });
         } else {
-          if (state !== undefined) terminal.out(ticketText(state, terminal.outStyle));
+          if (state !== undefined) {
+            const naturalId = naturalIdOf(transcript.entries) ?? '-';
+            terminal.out(ticketText(state, naturalId, terminal.outStyle));
+          }
           const wish = { widthMax: textWidth(terminal) };
           terminal.out(`\n${transcriptText(transcript.entries, terminal.outStyle, wish)}`);
         }
         return exitCodes.ok;
       }),
   });
+}
+
+/** The id in the help desk, which the opening alone carries. */
+function naturalIdOf(entries: readonly TranscriptEntry[]): string | undefined {
+  for (const { event } of entries) {
+    if (event?.event?.$case !== 'ticketOpened') continue;
+    return event.event.value.content?.naturalId || undefined;
+  }
+  return undefined;
 }
 
 /** 32 hex digits are a token unless the caller says otherwise. */
@@ -81,13 +94,15 @@ export function ticketRequest(
     : { $case: 'ticketId', value: text };
 }
 
-function ticketText(ticket: Ticket, style: Style): string {
+function ticketText(ticket: Ticket, naturalId: string, style: Style): string {
   const { dimensions } = ticket;
   return pairsText(
     [
       ['ticket', ticket.ticketToken],
+      ['id', naturalId],
       ['subject', ticket.subject || (ticket.requesterErased ? erasedMark : '-')],
       ['requester', ticket.requesterErased ? erasedMark : ticket.requesterName || '-'],
+      ['person token', ticket.requesterToken || '-'],
       ['status', statusWord(ticket.status)],
       ['priority', priorityWord(dimensions?.priority ?? 0)],
       ['channel', enumWord(channelToJSON(dimensions?.channel ?? 0), 'CHANNEL_')],
@@ -136,6 +151,9 @@ async function listTickets(reader: Caller, limit: number): Promise<readonly Tick
 }
 
 function listText(tickets: readonly Ticket[], style: Style): string {
+  if (tickets.length === 0) {
+    return 'No tickets yet. Is it the right tenant? `lethe tenant list` names them all.\n';
+  }
   const columns = [
     { title: 'ticket' },
     { title: 'opened' },

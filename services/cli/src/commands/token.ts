@@ -12,6 +12,7 @@ import {
   defaultDataFolder,
   jsonOption,
   listOption,
+  oneOf,
   tenantOptions,
 } from './options.ts';
 
@@ -32,7 +33,7 @@ const ttlOption = z
 
 const options = jsonOption.extend({
   tenant: tenantOptions.shape.tenant,
-  role: z.array(z.enum(roles)).optional(),
+  role: z.array(oneOf(roles)).optional(),
   ttl: ttlOption,
   data: z.string().min(1),
 });
@@ -64,6 +65,12 @@ export function defineToken(program: Command, host: CommandHost): void {
     options,
     run: async ({ options: { tenant, role, ttl, data, json }, surroundings }) => {
       const granted = role ?? [tenant === undefined ? 'platform-admin' : 'reader'];
+      if (tenant === undefined && granted.some((name) => name !== 'platform-admin')) {
+        throw usageError(
+          'Only the role platform-admin speaks for no tenant.',
+          'Name the tenant with --tenant TENANT.',
+        );
+      }
       const issuer = await readIssuer(data, surroundings.clock);
       if (issuer === undefined) {
         throw usageError(

@@ -110,15 +110,15 @@ async function aborted(signal: AbortSignal): Promise<void> {
 function whatNextText(
   { address, healthAddress }: RunningServer,
   { data }: UpOptions,
-  { terminal }: Surroundings,
+  { terminal, commandName }: Surroundings,
 ): string {
   const style = terminal.outStyle;
   const folder = data === defaultDataFolder ? '' : ` --data ${data}`;
   return [
     '',
     `${style.bold('Serving')} on ${style.green(address)}, health on ${healthAddress}, data in ${data}`,
-    `  look      lethe status${folder}`,
-    `  ask       lethe query created --tenant aldermoor-energy --grain week --by channel${folder}`,
+    `  look      ${commandName} status${folder}`,
+    `  ask       ${commandName} query created --tenant aldermoor-energy --grain week --by channel${folder}`,
     `  stop      Ctrl-C; the data stays, and the next start goes on with it`,
     '',
   ].join('\n');

@@ -8,7 +8,7 @@ import { explain, explanationJson, explanationText } from './explain.ts';
 
 const textOf = (wish: FailureWish) => {
   const explanation = explain(callErrorOf(failure(wish), '127.0.0.1:7480'));
-  return { explanation, text: explanationText(explanation, createStyle(false)) };
+  return { explanation, text: explanationText(explanation, createStyle(false), 'lethe') };
 };
 
 describe('explaining an error', () => {
@@ -77,7 +77,7 @@ describe('explaining an error', () => {
 
   it('never shows a stack, and keeps JSON on one line', () => {
     const defect = explain(new TypeError('undefined is not a function'));
-    assert.doesNotMatch(explanationText(defect, createStyle(false)), /\n\s+at /);
+    assert.doesNotMatch(explanationText(defect, createStyle(false), 'lethe'), /\n\s+at /);
     const json = explanationJson(explain(new CliError(2, 'two\nlines')));
     assert.equal(json.trimEnd().split('\n').length, 1);
   });

@@ -83,13 +83,21 @@ function plain(what: string, next: string | undefined): Explanation {
   return { exitCode: exitCodes.failed, what, brokenRules: [], reason: undefined, next };
 }
 
-/** For people: what happened, the fields and rules, the reason, what to do next. */
-export function explanationText(explanation: Explanation, style: Style): string {
+/**
+ * For people: what happened, the fields and rules, the reason, what to do next. Commands in it are written the way
+ * in which this reader calls the program.
+ */
+export function explanationText(
+  explanation: Explanation,
+  style: Style,
+  commandName: string,
+): string {
   const { what, brokenRules, reason, next } = explanation;
   const lines = [`${style.red(style.bold('error'))} ${what}`];
   for (const { field, rule } of brokenRules) lines.push(`  ${style.bold(field)}  ${rule}`);
   if (reason !== undefined) lines.push(style.dim(`  reason  ${reason}`));
-  if (next !== undefined) lines.push(`  next    ${next}`);
+  if (next !== undefined)
+    lines.push(`  next    ${next.replaceAll('`lethe ', `\`${commandName} `)}`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -61,6 +61,7 @@ export function captureSurroundings(
     clock: wish.clock ?? { ...createJumpingClock(), nowMs: () => Date.now() },
     randomFraction: () => 0.5,
     randomUuid: () => '0192f0c4-1b2a-7c3d-8e4f-5a6b7c8d9e0f',
+    commandName: wish.commandName ?? 'lethe',
     accessToken: wish.accessToken,
     childEnvironment: {},
     signal: wish.signal ?? new AbortController().signal,

@@ -13,7 +13,7 @@ export async function checkProof(
   { tenantId, erasureId }: Showcase,
 ): Promise<{ readonly isValid: boolean; readonly file: string }> {
   const { session, dataFolder, surroundings } = tour;
-  const { terminal } = surroundings;
+  const { terminal, commandName } = surroundings;
   const officer = session.as({ tenantId, roles: ['privacy-officer'] });
   const { certificateJws } = await officer.unary(PrivacyServiceService.getCertificate, {
     erasureId,
@@ -33,7 +33,7 @@ export async function checkProof(
   terminal.out(`  ${terminal.outStyle.dim('kept in')} ${file}\n`);
   const keyFile = pinned === undefined ? 'KEY.pem' : files.certificatePublic;
   terminal.out(
-    `  ${terminal.outStyle.dim('check it')} lethe certificate verify ${file} --public-key ${keyFile}\n`,
+    `  ${terminal.outStyle.dim('check it')} ${commandName} certificate verify ${file} --public-key ${keyFile}\n`,
   );
   return { isValid: verdict.isValid, file };
 }

@@ -10,6 +10,7 @@ import { bar, formatCount, formatDuration } from '../output/numbers.ts';
 import { createStyle } from '../output/style.ts';
 import { wrapText } from '../output/wrap.ts';
 import { isUnreadable } from '../tour/transcript-step.ts';
+import { catalogueText } from './metric-catalogue.ts';
 import { metricText } from './metric-table.ts';
 import { differingMetrics } from './totals.ts';
 import { transcriptText } from './transcript.ts';
@@ -124,5 +125,17 @@ describe('numbers', () => {
     assert.equal(bar(0, 10, 8), '');
     assert.equal(bar(10, 10, 8), '████████');
     assert.equal(bar(0.001, 10, 8), '▏');
+  });
+});
+
+describe('the catalogue', () => {
+  it('names the dimensions of each metric, and the values of each dimension once', () => {
+    const channel = { name: 'channel', values: ['email', 'web'] };
+    const metrics = ['created', 'solved'].map((id) =>
+      MetricDefinition.fromPartial({ id, version: 1, unit: '{ticket}', dimensions: [channel] }),
+    );
+    const text = catalogueText(metrics, plain);
+    assert.equal(text.match(/by +channel\n/g)?.length, 2);
+    assert.equal(text.match(/channel +email, web\n/g)?.length, 1);
   });
 });
