@@ -1,6 +1,13 @@
 import { KeyServiceService, LeasePurpose } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import type { Peer } from '../grpc/handler.ts';
-import { type Scope, scopeText, type TenantId, tokenBytes, tokenFromBytes } from '../ids/ids.ts';
+import {
+  type Scope,
+  scopeText,
+  type TenantId,
+  type Token,
+  tokenBytes,
+  tokenFromBytes,
+} from '../ids/ids.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
 import type { CachedLease } from './cached-lease.ts';
@@ -39,15 +46,10 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
     bytes: options.claimBytes ?? 2 ** 26,
   };
   const registration = createRegistration(cache, calls);
-  let sweeping: NodeJS.Timeout | undefined;
-  // A plain timer: it decides nothing, the leases look at their clock themselves.
-  const beginSweeping = (): void => {
-    const sweep = () => {
-      cache.sweep();
-      secrets.sweep();
-    };
-    sweeping ??= setInterval(sweep, options.sweepEveryMs ?? 5_000).unref();
-  };
+  const sweeping = createSweeping(options.sweepEveryMs ?? 5_000, () => {
+    cache.sweep();
+    secrets.sweep();
+  });
   const watch = createRevocationWatch({ peer, holderId, logger, listener: registration });
   const { isRegistered } = registration;
   const ask = createAsk({ cache, calls, clock, isRegistered });
@@ -66,36 +68,53 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
       ),
     tokens: async (tenantId) => {
       // Also of a client that was never started: it leases no data keys.
-      beginSweeping();
+      sweeping.begin();
       return await secrets.tokens(tenantId);
     },
     contributors: async (tenantId, month) => {
-      beginSweeping();
+      sweeping.begin();
       return await secrets.contributors(tenantId, month);
     },
-    resolvePersons: async (tenantId, tokens) => {
-      const request = { tenantId, tokens: tokens.map(tokenBytes) };
-      const { resolvePersons } = KeyServiceService;
-      const answer = await callKeys(
-        async () => await peer.unary(resolvePersons, request, { timeoutMs: keysTimeoutMs }),
-      );
-      return answer.persons.map((person) => person.personTokens.map(tokenFromBytes));
-    },
+    resolvePersons: async (tenantId, tokens) => await resolvePersons(peer, tenantId, tokens),
     evict: (tenantId, scope) => {
       const lease = cache.get(sealName(tenantId, scope));
       if (lease !== undefined) cache.endScope(tenantId, lease.scope);
       cache.endScope(tenantId, scope);
     },
     start: async () => {
-      beginSweeping();
+      sweeping.begin();
       await watch.start();
     },
     stop: async () => {
-      clearInterval(sweeping);
+      sweeping.end();
       await watch.stop();
       cache.endAll();
       secrets.forgetAll();
     },
+  };
+}
+
+async function resolvePersons(
+  peer: Peer,
+  tenantId: TenantId,
+  tokens: readonly Token[],
+): Promise<Token[][]> {
+  const request = { tenantId, tokens: tokens.map(tokenBytes) };
+  const options = { timeoutMs: keysTimeoutMs };
+  const { persons } = await callKeys(
+    async () => await peer.unary(KeyServiceService.resolvePersons, request, options),
+  );
+  return persons.map((person) => person.personTokens.map(tokenFromBytes));
+}
+
+// A plain timer: it decides nothing, leases and secrets look at their clock themselves.
+function createSweeping(everyMs: number, sweep: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    begin: () => {
+      timer ??= setInterval(sweep, everyMs).unref();
+    },
+    end: () => clearInterval(timer),
   };
 }
 
