@@ -94,7 +94,13 @@ function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
   });
   return {
     db,
-    keyrings: createTenantKeyrings({ db, kms, clock, randomBytes }),
+    keyrings: createTenantKeyrings({
+      db,
+      kms,
+      clock,
+      randomBytes,
+      tenantKeyTtlMs: config.tenantKeyTtlMs,
+    }),
     holders,
     unreadableClock: createUnreadableClock({ db, holders, clock, logger }),
     catchUp: createCatchUp(),

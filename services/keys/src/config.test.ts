@@ -8,6 +8,7 @@ describe('parseConfig of keys', () => {
       leaseTtlMs: 30_000,
       monthGraceMs: 72 * 3_600_000,
       holdersEndWithProcess: false,
+      tenantKeyTtlMs: 60_000,
     });
   });
 

@@ -13,6 +13,8 @@ export interface KeysConfig {
    * and an erasure right after a start need not wait for one.
    */
   readonly holdersEndWithProcess: boolean;
+  /** How long an unwrapped tenant key is used before the KMS is asked again, milliseconds. */
+  readonly tenantKeyTtlMs: number;
 }
 
 const hourMs = 3_600_000;
@@ -26,6 +28,7 @@ const environment = z.object({
     .max(28 * 24 * hourMs)
     .default(72 * hourMs),
   LETHE_KEYS_HOLDERS_END_WITH_PROCESS: z.stringbool().default(false),
+  LETHE_KEYS_TENANT_KEY_TTL_MS: z.coerce.number().int().min(1_000).max(hourMs).default(60_000),
 });
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
@@ -35,5 +38,6 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     leaseTtlMs: parsed.LETHE_KEYS_LEASE_TTL_MS,
     monthGraceMs: parsed.LETHE_KEYS_MONTH_GRACE_MS,
     holdersEndWithProcess: parsed.LETHE_KEYS_HOLDERS_END_WITH_PROCESS,
+    tenantKeyTtlMs: parsed.LETHE_KEYS_TENANT_KEY_TTL_MS,
   });
 }

@@ -13,6 +13,7 @@ import {
   type KeysWorld,
   startKeys,
   tenantNamed,
+  testConfig,
 } from './testing/keys-under-test.ts';
 
 /**
@@ -34,7 +35,7 @@ describe('the fence lock', () => {
 
   const keyringOf = async () => {
     const kms = await openKeyringKms({ path: world.keyringPath, randomBytes });
-    return createTenantKeyrings({ ...world, kms, randomBytes }).of(acme);
+    return createTenantKeyrings({ ...world, ...testConfig, kms, randomBytes }).of(acme);
   };
   const modesIn = (work: (tx: Transaction<KeysSchema>) => Promise<unknown>): Promise<string[]> =>
     world.db.transaction().execute(async (tx) => {

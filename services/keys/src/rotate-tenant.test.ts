@@ -22,6 +22,7 @@ import {
   someToken,
   startKeys,
   tenantNamed,
+  testConfig,
 } from './testing/keys-under-test.ts';
 
 describe('rotateTenant', () => {
@@ -33,7 +34,7 @@ describe('rotateTenant', () => {
   const portsOf = (kms: Kms) => ({
     db: world.db,
     kms,
-    keyrings: createTenantKeyrings({ db: world.db, kms, clock: world.clock, randomBytes }),
+    keyrings: createTenantKeyrings({ ...world, ...testConfig, kms, randomBytes }),
     clock: world.clock,
     randomBytes,
     pageRows: 3,

@@ -9,7 +9,7 @@ import { findOldestAndNewest, findTenant, insertTenant, StaleKeyring } from '../
 import { createTenantKeyring, type TenantKeyring } from './tenant-keyring.ts';
 
 export interface TenantKeyrings {
-  /** From memory or, once, through the KMS. Throws TENANT_UNKNOWN. */
+  /** From memory or, when that is too old, through the KMS. Throws TENANT_UNKNOWN and what the KMS throws. */
   of(tenantId: TenantId): Promise<TenantKeyring>;
   /** Runs `work` with the tenant's keyring, and again with a fresh one while it throws StaleKeyring. */
   use<Answer>(
@@ -32,20 +32,39 @@ export interface TenantKeyringsPorts {
   readonly kms: Kms;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
+  /**
+   * How long unwrapped tenant keys are used before the KMS is asked again, milliseconds. Without this a KMS that was
+   * sealed, or took its right from this service, would be noticed at the next restart only.
+   */
+  readonly tenantKeyTtlMs: number;
+}
+
+interface Loaded {
+  readonly keyring: Promise<TenantKeyring>;
+  readonly atMs: number;
+  readonly atMonotonicMs: number;
 }
 
 /** More rotations of one tenant than this during one call are a defect. */
 const staleMax = 3;
 
 export function createTenantKeyrings(ports: TenantKeyringsPorts): TenantKeyrings {
-  const loading = new Map<TenantId, Promise<TenantKeyring>>();
+  const { clock, tenantKeyTtlMs } = ports;
+  const loading = new Map<TenantId, Loaded>();
+  // As with leases: over when either clock says so.
+  const isFresh = ({ atMs, atMonotonicMs }: Loaded): boolean =>
+    clock.nowMs() - atMs < tenantKeyTtlMs && clock.monotonicMs() - atMonotonicMs < tenantKeyTtlMs;
   const of = async (tenantId: TenantId): Promise<TenantKeyring> => {
     const known = loading.get(tenantId);
-    if (known !== undefined) return known;
-    const load = loadKeyring(ports, tenantId);
+    if (known !== undefined && isFresh(known)) return known.keyring;
+    const load: Loaded = {
+      keyring: loadKeyring(ports, tenantId),
+      atMs: clock.nowMs(),
+      atMonotonicMs: clock.monotonicMs(),
+    };
     loading.set(tenantId, load);
     try {
-      return await load;
+      return await load.keyring;
     } catch (error) {
       if (loading.get(tenantId) === load) loading.delete(tenantId);
       throw error;

@@ -64,14 +64,15 @@ export const testConfig: KeysConfig = {
   leaseTtlMs: 30_000,
   monthGraceMs: 72 * 3_600_000,
   holdersEndWithProcess: true,
+  tenantKeyTtlMs: 60_000,
 };
 
 export async function startKeys(
   world: KeysWorld,
   config: Partial<KeysConfig> = {},
-  options: { readonly waitsForLog: boolean } = { waitsForLog: true },
+  options: { readonly waitsForLog?: boolean; readonly kms?: Kms } = {},
 ): Promise<RunningKeys> {
-  const kms = await openKeyringKms({ path: world.keyringPath, randomBytes });
+  const kms = options.kms ?? (await openKeyringKms({ path: world.keyringPath, randomBytes }));
   const logger = createLogger({ service: 'keys', level: 'silent' });
   const network = createInProcessNetwork();
   const service = createKeys(
@@ -80,7 +81,7 @@ export async function startKeys(
   );
   network.register('keys', service.internalApi);
   await service.start();
-  if (options.waitsForLog) await waitUntilLeasing(network.peersFor('privacy'));
+  if (options.waitsForLog ?? true) await waitUntilLeasing(network.peersFor('privacy'));
   return {
     service,
     kms,
