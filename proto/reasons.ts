@@ -198,6 +198,11 @@ export const reasons = {
       'The KMS cannot unwrap these bytes: their key version is gone, or tenant or bytes are other ones.',
     next: 'Treat it as an incident; a key store restored from a copy past the rotation horizon stays closed.',
   },
+  KMS_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning: 'The KMS cannot be reached or fails, so no key can be wrapped or unwrapped.',
+    next: 'Check the KMS; callers retry by themselves, and nothing was stored meanwhile.',
+  },
   KMS_SEALED: {
     code: 'UNAVAILABLE',
     meaning: 'The KMS is sealed, so no key can be unwrapped.',
