@@ -5,6 +5,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { freshDatabase, sharedClickHouse } from '@lethe/analytics/testing/shared-clickhouse.ts';
 import { openKeyringKms } from '@lethe/keys/kms/keyring-kms.ts';
 import { openSqliteEventLog } from '@lethe/platform/event-log/sqlite.ts';
+import type { Databases } from '@lethe/platform/database/databases.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { CallContext, MethodDefinition } from '@lethe/platform/grpc/handler.ts';
 import { createInProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
@@ -13,7 +14,7 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { createTemporaryFolder } from '@lethe/platform/testing/temporary-folder.ts';
-import { openTestDatabases } from '@lethe/platform/testing/test-database.ts';
+import { openAnyTestDatabases } from '@lethe/platform/testing/test-database.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { topics } from '@lethe/proto/topics.ts';
 import { composeServices } from '@lethe/standalone/compose.ts';
@@ -36,9 +37,13 @@ export interface ComposedSystem {
   stop(): Promise<void>;
 }
 
-export async function startComposedSystem(name: string): Promise<ComposedSystem> {
+/** `databases` are the caller's to close; by default those of the process's tests. */
+export async function startComposedSystem(
+  name: string,
+  given?: Databases,
+): Promise<ComposedSystem> {
   const folder = createTemporaryFolder(name);
-  const databases = await openTestDatabases();
+  const databases = given ?? (await openAnyTestDatabases());
   const prefix = `${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
   const logger = createLogger({ service: name, level: 'silent' });
   const eventLog = openSqliteEventLog({
@@ -53,7 +58,7 @@ export async function startComposedSystem(name: string): Promise<ComposedSystem>
     databases: {
       database: (schemaName) => databases.database(`${prefix}_${schemaName}`),
       close: async () => {
-        // Shared by all tests of the process; whoever opened it closes it.
+        // Whoever opened them closes them.
       },
     },
     eventLog,

@@ -5,7 +5,7 @@ import { parseConfig as parseAnalyticsConfig } from '@lethe/analytics/config.ts'
 import { createKeys } from '@lethe/keys/app.ts';
 import { parseConfig as parseKeysConfig } from '@lethe/keys/config.ts';
 import type { Kms } from '@lethe/keys/kms/port.ts';
-import type { PgliteDatabases } from '@lethe/platform/database/pglite.ts';
+import type { Databases } from '@lethe/platform/database/databases.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { InProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
@@ -24,7 +24,7 @@ import { parseConfig as parseUsageConfig } from '@lethe/usage/config.ts';
 /** The stores and instruments that the six services share in one process. */
 export interface SharedPorts {
   /** A schema per service in it. */
-  readonly databases: PgliteDatabases;
+  readonly databases: Databases;
   readonly eventLog: EventLog;
   readonly clickHouse: ClickHouseClient;
   readonly kms: Kms;

@@ -29,6 +29,9 @@ export const uniqueViolation = '23505';
  */
 const retryableClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58']);
 
+/** Of other classes: idle in a transaction for too long, a standby just before it takes over, a lock not had in time. */
+const retryableStates: ReadonlySet<string> = new Set(['25P03', '25006', '55P03']);
+
 /** Codes whose message quotes input. */
 const quotingClasses: ReadonlySet<string> = new Set(['22', '23']);
 
@@ -56,7 +59,7 @@ export function sanitizeDatabaseError(error: unknown): unknown {
     constraint,
     table,
   );
-  if (!retryableClasses.has(stateClass)) return clean;
+  if (!retryableClasses.has(stateClass) && !retryableStates.has(sqlState)) return clean;
   return new ServiceError('STORE_UNAVAILABLE', `the database refused for now: ${clean.message}`, {
     cause: clean,
   });

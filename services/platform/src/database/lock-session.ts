@@ -1,6 +1,8 @@
 import { type Kysely, sql } from 'kysely';
+import { ServiceError } from '../errors/service-error.ts';
 import { advisoryLockNumber } from './fence-lock.ts';
 import { SharedConnectionAdapter } from './pglite.ts';
+import { ServerAdapter } from './postgres.ts';
 
 /** Locks that outlive a transaction, and the only handle that may be used under them. */
 export interface LockSession<Schema> {
@@ -15,8 +17,9 @@ export interface LockSession<Schema> {
 
 /**
  * Runs `work` with a session for locks of the schema of `db`; frees them when it ends, however it ends. PostgreSQL:
- * session-level advisory locks on a connection taken from the pool for as long as `work` runs. PGlite: one process
- * has one connection, so a set of names in memory does the same.
+ * session-level advisory locks on a connection of its own, beside the pool and past any pooler, which would hand the
+ * lock to whoever gets the connection next. PGlite: one process has one connection, so a set of names in memory does
+ * the same.
  */
 export async function withLockSession<Schema, T>(
   db: Kysely<Schema>,
@@ -26,7 +29,18 @@ export async function withLockSession<Schema, T>(
   if (adapter instanceof SharedConnectionAdapter) {
     return withLocksInMemory(db, adapter.heldLocks, work);
   }
-  return db.connection().execute(async (connection) => withAdvisoryLocks(connection, work));
+  if (!(adapter instanceof ServerAdapter)) {
+    throw new ServiceError('INTERNAL_DEFECT', 'no locks on a database of another driver');
+  }
+  const lockHandle = adapter.openLockHandle<Schema>();
+  try {
+    return await lockHandle
+      .connection()
+      .execute(async (connection) => withAdvisoryLocks(connection, work));
+  } finally {
+    // Ends the connection: the server frees its locks, also when no statement goes through any more.
+    await lockHandle.destroy();
+  }
 }
 
 async function withLocksInMemory<Schema, T>(
@@ -65,9 +79,5 @@ async function withAdvisoryLocks<Schema, T>(
     if (taken) mine.add(name);
     return taken;
   };
-  try {
-    return await work({ db: connection, tryLock });
-  } finally {
-    await sql`select pg_advisory_unlock_all()`.execute(connection);
-  }
+  return work({ db: connection, tryLock });
 }

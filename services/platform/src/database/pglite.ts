@@ -12,6 +12,7 @@ import {
   PostgresQueryCompiler,
 } from 'kysely';
 import { ServiceError } from '../errors/service-error.ts';
+import { assertSchemaName, type Databases } from './databases.ts';
 import { startHungQueryWatchdog } from './hung-query.ts';
 import { PgliteSession } from './pglite-session.ts';
 import { createTurns, type Turns } from './turns.ts';
@@ -56,7 +57,7 @@ export interface PgliteDatabasesOptions {
 }
 
 /** One PGlite, a schema per service. */
-export interface PgliteDatabases {
+export interface PgliteDatabases extends Databases {
   /**
    * A handle whose unqualified names mean `schemaName` (created when missing; lower-case letters, digits, `_`).
    * Transactions of all handles take turns, first come, first served. Using any handle inside a transaction of any
@@ -174,9 +175,7 @@ export function createPgliteDatabases(
   const driver = createDriver(session);
   return {
     database<Schema>(schemaName: string) {
-      if (!/^[a-z][a-z0-9_]{0,62}$/.test(schemaName)) {
-        throw new RangeError(`${schemaName} cannot name a schema`);
-      }
+      assertSchemaName(schemaName);
       const adapter = adapters.get(schemaName) ?? new SharedConnectionAdapter();
       adapters.set(schemaName, adapter);
       const dialect = dialectOf(adapter, driver);
