@@ -1,8 +1,9 @@
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
-import { PrivacyEvent, type ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
+import type { ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { ConsumerEffect, NewRecord } from '@lethe/platform/consumer/port.ts';
+import { decodePrivacyEvent } from '@lethe/platform/consumer/privacy-event.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
-import { type ErasureId, isTenantId, isUuidText, type TenantId } from '@lethe/platform/ids/ids.ts';
+import { type ErasureId, isUuidText, type TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { storeReceipt } from '@lethe/platform/receipts/receipts.ts';
 import { type CounterId, counterKeyOf } from './domain/accept.ts';
@@ -61,16 +62,14 @@ export function createPrivacyEffect(
 
 async function prepareRecord(
   peers: Peers,
-  { record }: NewRecord,
+  record: NewRecord,
 ): Promise<readonly PreparedPrivacyEvent[]> {
-  const tenantId = record.header?.tenantId ?? '';
-  const { event } = PrivacyEvent.decode(record.clearPayload);
-  if (!isTenantId(tenantId)) throw new RangeError('a privacy event without a tenant');
-  if (event?.$case === 'tenantRegistered') {
+  const { tenantId, event } = decodePrivacyEvent(record);
+  if (event.$case === 'tenantRegistered') {
     const registeredAtMs = event.value.registeredAt?.getTime() ?? 0;
     return [{ kind: 'tenant', tenantId, registeredAtMs }];
   }
-  if (event?.$case === 'scopesErased') return [await prepareErasure(peers, tenantId, event.value)];
+  if (event.$case === 'scopesErased') return [await prepareErasure(peers, tenantId, event.value)];
   return [];
 }
 

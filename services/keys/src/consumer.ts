@@ -46,12 +46,12 @@ export function createPrivacyEffect(
   };
 }
 
-function factsOf({ record, sequence }: NewRecord): readonly PrivacyFact[] {
+function factsOf(record: NewRecord): readonly PrivacyFact[] {
   const fact = parsePrivacyFact(record);
   if (fact === 'unknown') {
     throw new ServiceError(
       'EVENT_TYPE_UNKNOWN',
-      `privacy.v1 has an event at ${sequence} that this version of keys does not know`,
+      `privacy.v1 has an event at ${record.sequence} that this version of keys does not know`,
     );
   }
   return fact === undefined ? [] : [fact];

@@ -1,19 +1,18 @@
+import type { NewRecord } from '@lethe/platform/consumer/port.ts';
+import { decodePrivacyEvent } from '@lethe/platform/consumer/privacy-event.ts';
 import {
   type ErasureId,
-  isTenantId,
   isUuidText,
   type TenantId,
   type Token,
   tokenFromBytes,
 } from '@lethe/platform/ids/ids.ts';
 import { parseScope } from '@lethe/platform/sealing/scope-wire.ts';
-import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
-import {
-  type ErasureRequested,
-  PrivacyEvent,
-  type ScopesErased,
-  type TenantSettings,
+import type {
+  ErasureRequested,
+  ScopesErased,
+  TenantSettings,
 } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { FencedScope } from './store/erase-scopes.ts';
 
@@ -37,14 +36,11 @@ export type PrivacyFact =
     };
 
 /**
- * Undefined for an event that is nothing to `keys`; `unknown` for one that this version cannot read, which must not be
- * passed over: it may be an erasure.
+ * Undefined for an event that is nothing to `keys`; `unknown` for one that lacks what it needs, which must not be passed
+ * over: it may be an erasure. Throws EVENT_TYPE_UNKNOWN.
  */
-export function parsePrivacyFact(record: LogRecord): PrivacyFact | 'unknown' | undefined {
-  const tenantId = record.header?.tenantId ?? '';
-  if (!isTenantId(tenantId)) return 'unknown';
-  const event = decodeEvent(record.clearPayload);
-  if (event === undefined) return 'unknown';
+export function parsePrivacyFact(record: NewRecord): PrivacyFact | 'unknown' | undefined {
+  const { tenantId, event } = decodePrivacyEvent(record);
   switch (event.$case) {
     case 'tenantRegistered':
       return tenantFact('tenant', tenantId, event.value.settings);
@@ -64,15 +60,6 @@ export function parsePrivacyFact(record: LogRecord): PrivacyFact | 'unknown' | u
     case 'legalHoldPlaced':
     case 'legalHoldReleased':
       return undefined;
-  }
-}
-
-function decodeEvent(payload: Uint8Array): PrivacyEvent['event'] {
-  try {
-    return PrivacyEvent.decode(payload).event;
-  } catch {
-    // Bytes that are no PrivacyEvent and one of a later version end alike: the caller stops at this record.
-    return undefined;
   }
 }
 

@@ -1,9 +1,10 @@
 import { sql, type Transaction } from 'kysely';
 import type { ServiceName } from '@lethe/proto/access.ts';
-import { PrivacyEvent, type ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
+import type { ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { ConsumerEffect, NewRecord } from '../consumer/port.ts';
+import { decodePrivacyEvent } from '../consumer/privacy-event.ts';
 import { lockFencesExclusively } from '../database/fence-lock.ts';
-import { type ErasureId, isTenantId, isUuidText, type Scope, type TenantId } from '../ids/ids.ts';
+import { type ErasureId, isUuidText, type Scope, type TenantId } from '../ids/ids.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { parseScope } from '../sealing/scope-wire.ts';
 import { type Fence, raiseFences } from './fences.ts';
@@ -45,23 +46,23 @@ export function createErasureEffect(
   };
 }
 
-function parseErasure({ record }: NewRecord): readonly ParsedErasure[] {
-  const { event } = PrivacyEvent.decode(record.clearPayload);
-  if (event?.$case !== 'scopesErased') return [];
-  const tenantId = record.header?.tenantId ?? '';
+function parseErasure(record: NewRecord): readonly ParsedErasure[] {
+  const { tenantId, event } = decodePrivacyEvent(record);
+  if (event.$case !== 'scopesErased') return [];
   const { erasureId } = event.value;
-  if (!isTenantId(tenantId) || !isUuidText(erasureId)) {
-    throw new RangeError('a ScopesErased without tenant or erasure id');
-  }
+  if (!isUuidText(erasureId)) throw new RangeError('a ScopesErased without erasure id');
   return [{ tenantId, erasureId, fences: fencesOf(event.value) }];
 }
 
 function fencesOf({ scopes }: ScopesErased): ParsedErasure['fences'] {
   return scopes.flatMap(({ kind, token, incarnation, cutOff }) => {
     const scope = parseScope(kind, token);
-    if (scope === undefined) throw new RangeError('a ScopesErased with a scope of no known kind');
+    // Without its cut-off a person's fence would refuse nothing.
+    if (scope === undefined || cutOff === undefined) {
+      throw new RangeError('a ScopesErased with a scope of no known kind, or without its cut-off');
+    }
     if (scope.kind === 'facts') return [];
-    return [{ scope, incarnation, cutOffMs: cutOff?.getTime() ?? 0 }];
+    return [{ scope, incarnation, cutOffMs: cutOff.getTime() }];
   });
 }
 

@@ -46,7 +46,7 @@ export interface ErasureJobPorts {
 /** A page removes at most this many records, in one transaction. */
 const recordsPerPageMax = 500;
 const streamsPerPageMax = 200;
-const jobsPerRoundMax = 20;
+const jobsPerPageMax = 20;
 const pollMs = 500;
 const progressTimeoutMs = 5_000;
 /** After this long a job goes on without analytics, and its receipt says so. */
@@ -74,25 +74,72 @@ export function createErasureJobs(ports: ErasureJobPorts): Loop {
   });
 }
 
-/** One step of every open job; answers whether any of them came further. */
+/**
+ * One step of every open job; answers whether any of them came further. One that fails holds back none of the others:
+ * the first failure is thrown once each had its turn.
+ */
 export async function runErasureRound(ports: ErasureJobPorts): Promise<'again' | 'idle'> {
-  const jobs = await openJobs(ports.db, jobsPerRoundMax);
+  const progress = askedOnce(ports);
+  const failures: unknown[] = [];
   let moved = false;
-  for (const job of jobs) moved = (await stepOf(job, ports)) === 'moved' || moved;
+  let page: readonly ErasureJob[];
+  let last: ErasureJob | undefined;
+  do {
+    page = await openJobs(ports.db, last, jobsPerPageMax);
+    for (const job of page) {
+      try {
+        moved = (await stepOf(job, ports, progress)) === 'moved' || moved;
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    last = page.at(-1);
+  } while (page.length === jobsPerPageMax);
+  if (failures.length > 0) throw failures[0];
   return moved ? 'again' : 'idle';
 }
 
-async function stepOf(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
+async function stepOf(
+  job: ErasureJob,
+  ports: ErasureJobPorts,
+  progress: AskProgress,
+): Promise<StepOutcome> {
   switch (job.phase) {
     case 'relay':
       return waitForRelay(job, ports);
     case 'ledger':
-      return waitForLedger(job, ports);
+      return waitForLedger(job, ports, progress);
     case 'remove':
       return removePage(job, ports);
     case 'done':
       return 'waiting';
+    default:
+      throw new RangeError(
+        `erasure ${job.erasureId} is in a phase that this version does not know`,
+      );
   }
+}
+
+/** Up to which sequence analytics has committed each partition; undefined when it cannot be asked. */
+type AskProgress = () => Promise<ReadonlyMap<number, bigint> | undefined>;
+
+/** One question a round, however many jobs wait for the answer. */
+function askedOnce({ analytics, family, logger }: ErasureJobPorts): AskProgress {
+  const ask = async () => {
+    try {
+      const request = { topic: family.topic };
+      const options = { timeoutMs: progressTimeoutMs };
+      const { progress } = ProjectionServiceService;
+      const { partitions } = await analytics.unary(progress, request, options);
+      return new Map(partitions.map(({ partition, sequence }) => [partition, sequence]));
+    } catch (error) {
+      // Not reachable is not complete; the jobs ask again, and after an hour go on and say so.
+      logger.warn({ component: 'erasure-jobs', ...failureFields(error) }, 'no progress');
+      return undefined;
+    }
+  };
+  let answer: ReturnType<typeof ask> | undefined;
+  return () => (answer ??= ask());
 }
 
 // 1. The relay publishes what was pending like anything else: unreadable, and counted.
@@ -106,8 +153,12 @@ async function waitForRelay(job: ErasureJob, ports: ErasureJobPorts): Promise<St
 }
 
 // 2. Analytics folds up to the highest erased sequence; only then may the records go.
-async function waitForLedger(job: ErasureJob, ports: ErasureJobPorts): Promise<StepOutcome> {
-  const isFolded = await isLedgerComplete(job, ports);
+async function waitForLedger(
+  job: ErasureJob,
+  ports: ErasureJobPorts,
+  progress: AskProgress,
+): Promise<StepOutcome> {
+  const isFolded = await isLedgerComplete(job, ports, progress);
   const waitedMs = ports.clock.nowMs() - job.createdAtMs;
   if (!isFolded && waitedMs < ledgerWaitMaxMs) return 'waiting';
   return ports.db.transaction().execute(async (tx) => {
@@ -116,27 +167,15 @@ async function waitForLedger(job: ErasureJob, ports: ErasureJobPorts): Promise<S
   });
 }
 
-async function isLedgerComplete(job: ErasureJob, ports: ErasureJobPorts): Promise<boolean> {
-  const heads = await readHeadsOf(ports.db, job);
+async function isLedgerComplete(
+  job: ErasureJob,
+  { db }: ErasureJobPorts,
+  progress: AskProgress,
+): Promise<boolean> {
+  const heads = await readHeadsOf(db, job);
   if (heads.length === 0) return true;
-  const { topic } = ports.family;
-  try {
-    const options = { timeoutMs: progressTimeoutMs };
-    const { partitions } = await ports.analytics.unary(
-      ProjectionServiceService.progress,
-      { topic },
-      options,
-    );
-    const committed = new Map(partitions.map((one) => [one.partition, one.sequence]));
-    return heads.every(({ partition, sequence }) => (committed.get(partition) ?? 0n) >= sequence);
-  } catch (error) {
-    // Not reachable is not complete; the job asks again, and after an hour goes on and says so.
-    ports.logger.warn(
-      { component: 'erasure-jobs', erasure: job.erasureId, ...failureFields(error) },
-      'no progress',
-    );
-    return false;
-  }
+  const committed = await progress();
+  return heads.every(({ partition, sequence }) => (committed?.get(partition) ?? 0n) >= sequence);
 }
 
 // 3. Page by page: rows go, sequences are listed as erased, tombstone records follow, all or nothing.

@@ -11,19 +11,28 @@ export interface ErasureJob {
 }
 
 type Tx = Transaction<EventStoreSchema>;
+
+/** Before every erasure. */
+const noErasure = '00000000-0000-0000-0000-000000000000';
 type StreamKind = 'ticket' | 'person';
 
-/** Oldest first. */
+/** Oldest first; those that come after `after`. */
 export async function openJobs(
   db: Kysely<EventStoreSchema>,
+  after: ErasureJob | undefined,
   jobsMax: number,
 ): Promise<readonly ErasureJob[]> {
+  const { createdAtMs = -1, erasureId = noErasure, tenantId = '' } = after ?? {};
   const rows = await db
     .selectFrom('erasure_jobs')
     .select(['tenant_id', 'erasure_id', 'phase', 'created_at_ms'])
     .where('phase', '<>', 'done')
+    .where(
+      sql<boolean>`(created_at_ms, erasure_id, tenant_id) > (${BigInt(createdAtMs)}::int8, ${erasureId}::uuid, ${tenantId})`,
+    )
     .orderBy('created_at_ms')
     .orderBy('erasure_id')
+    .orderBy('tenant_id')
     .limit(jobsMax)
     .execute();
   return rows.map((row) => ({

@@ -232,6 +232,70 @@ describe('an erasure at an event owner', () => {
     assert.equal((await receipt())?.ledgerComplete, false);
   });
 
+  it('stops at a privacy event that this version does not know: it may be an erasure', async () => {
+    const effect = createErasureEffect({ service: 'tickets', clock, onJob: () => {} });
+    const from = { topic: 'privacy.v1', partition: 0 };
+    const prepare = async (clearPayload: Buffer, tenantId: string) =>
+      effect.prepare(from, [
+        { sequence: 7n, offset: 6n, record: { header: { tenantId }, clearPayload } as never },
+      ]);
+    const value = {
+      erasureId,
+      scopes: [
+        {
+          ...encodeScope({ kind: 'person', token: tokens.person('u-1') }),
+          incarnation: 1,
+          cutOff: undefined,
+        },
+      ],
+      obligedServices: [],
+    };
+    const open = PrivacyEvent.encode({ event: { $case: 'scopesErased', value } }).finish();
+    const later = Buffer.from('fa0700', 'hex');
+    const unknown = { reason: 'EVENT_TYPE_UNKNOWN', message: /privacy\.v1 has an event at 7/ };
+    await assert.rejects(prepare(later, acme), unknown);
+    await assert.rejects(prepare(Buffer.from('ffff', 'hex'), acme), unknown);
+    await assert.rejects(prepare(Buffer.from(open), ''), unknown);
+    await assert.rejects(prepare(Buffer.from(open), acme), /without its cut-off/);
+  });
+
+  it('goes on with other erasures when one of them fails, and with those behind a page of waiting ones', async () => {
+    await appendSome();
+    await publish();
+    await erase('u-1');
+    // Waits for analytics for an hour, and is older.
+    for (let index = 0; index < 25; index += 1) {
+      const id = `0198c1de-5f00-7abc-8def-0000000000${10 + index}`;
+      await sql`insert into erasure_jobs values ('zeta', ${id}::uuid, 'ledger', ${nowMs - 1}, 0, 0, 0, true)`.execute(
+        db,
+      );
+      await sql`insert into erasure_heads values ('zeta', ${id}::uuid, 9, 1)`.execute(db);
+    }
+    // Has a phase that no version knows.
+    await sql`insert into erasure_jobs values ('zeta', ${erasureId}::uuid, 'broken', 0, 0, 0, 0, true)`.execute(
+      db,
+    );
+    let asked = 0;
+    const counting = {
+      unary: async (...call: Parameters<Peer['unary']>) => {
+        asked += 1;
+        return analytics.unary(...call);
+      },
+    } as unknown as Peer;
+    const ports = { ...jobPorts(), analytics: counting };
+    for (let round = 0; round < 9; round += 1) {
+      const before = asked;
+      await assert.rejects(runErasureRound(ports), /phase/);
+      assert.ok(asked <= before + 1, 'analytics is asked once a round');
+    }
+    const job = await db
+      .selectFrom('erasure_jobs')
+      .select('phase')
+      .where('tenant_id', '=', acme)
+      .executeTakeFirst();
+    assert.equal(job?.phase, 'done');
+  });
+
   it('answers with a receipt of zeros where the person left nothing', async () => {
     await tombstone([
       { scope: { kind: 'person', token: tokens.person('nobody') }, incarnation: 1, cutOffMs },
