@@ -24,6 +24,9 @@ export interface AccessTokenRules {
 /** A token may live at most this long, whatever its issuer says (requirement A6). */
 export const accessTokenLifetimeMaxS = 3600;
 
+/** How far an issuer's clock may be ahead of ours. */
+const clockSkewS = 60;
+
 const claims = z.object({
   sub: z.string().min(1).max(256),
   exp: z.number(),
@@ -44,7 +47,9 @@ export function createAccessTokenVerifier(
       const broken = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
       throw new ServiceError('TOKEN_INVALID', `These claims are missing or wrong: ${broken}.`);
     }
-    if (parsed.data.exp - parsed.data.iat > accessTokenLifetimeMaxS) {
+    // From now on as well: one that says it was issued in the future would live longer.
+    const issuedS = Math.min(parsed.data.iat, Math.floor(clock.nowMs() / 1000) + clockSkewS);
+    if (parsed.data.exp - issuedS > accessTokenLifetimeMaxS) {
       throw new ServiceError('TOKEN_EXPIRED', 'The token lives longer than an hour.');
     }
     const { sub: subject, tenant, roles: granted } = parsed.data;

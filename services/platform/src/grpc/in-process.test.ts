@@ -4,6 +4,8 @@ import {
   SequenceServiceService,
   type MissingResponse,
 } from '@lethe/proto/gen/lethe/log/v1/service.ts';
+import { DatabaseError } from '../database/database-error.ts';
+import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { createInProcessNetwork } from './in-process.ts';
 import { registerService } from './register.ts';
@@ -16,7 +18,8 @@ function networkWithTickets() {
   network.register('tickets', [
     registerService(SequenceServiceService, {
       missing: async () => stored,
-      heads: async () => {
+      heads: async ({ topic }) => {
+        if (topic === 'broken') throw new DatabaseError('23505', 'a value was refused');
         throw new ServiceError('STORE_UNAVAILABLE');
       },
     }),
@@ -47,6 +50,19 @@ describe('calls between services of one process', () => {
     await assert.rejects(
       network.peersFor('analytics')('tickets').unary(SequenceServiceService.heads, { topic: 't' }),
       (error) => error instanceof ServiceError && error.reason === 'STORE_UNAVAILABLE',
+    );
+  });
+
+  it('make a typed error of any other, with its place for the log and no word of it', async () => {
+    const { network } = networkWithTickets();
+    const peer = network.peersFor('analytics')('tickets');
+    await assert.rejects(
+      peer.unary(SequenceServiceService.heads, { topic: 'broken' }),
+      (error) =>
+        error instanceof ServiceError &&
+        error.reason === 'INTERNAL_DEFECT' &&
+        !error.message.includes('refused') &&
+        failureFields(error).problem?.startsWith('DatabaseError 23505 at ') === true,
     );
   });
 

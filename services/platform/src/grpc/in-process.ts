@@ -1,5 +1,6 @@
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { authorize } from '../auth/authorize.ts';
+import { reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type {
   CallContext,
@@ -59,18 +60,32 @@ function createPeer(
       const timeout =
         options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs);
       const call = contextOf([options.signal, timeout]);
-      const response = await method.handler(copyRequest(definition, request), call);
-      return copyResponse(definition, response);
+      try {
+        const response = await method.handler(copyRequest(definition, request), call);
+        return copyResponse(definition, response);
+      } catch (error) {
+        throw typedError(error, call);
+      }
     },
     serverStream: async function* (definition, request, options = {}) {
       const method = find(definition);
       if (method.kind !== 'serverStream') throw new RangeError(`${definition.path} is no stream`);
       const call = contextOf([options.signal]);
-      for await (const response of method.handler(copyRequest(definition, request), call)) {
-        yield copyResponse(definition, response);
+      try {
+        for await (const response of method.handler(copyRequest(definition, request), call)) {
+          yield copyResponse(definition, response);
+        }
+      } catch (error) {
+        throw typedError(error, call);
       }
     },
   };
+}
+
+/** As on the wire: an error of the other side's database must not be taken for one of the caller's own. */
+function typedError(error: unknown, { signal }: CallContext): unknown {
+  if (error instanceof ServiceError || signal.aborted) return error;
+  return new ServiceError(reasonOf(error), undefined, { cause: error });
 }
 
 function copyRequest<Request, Response>(

@@ -143,6 +143,7 @@ describe('the gRPC server', () => {
     assert.equal(answer.ticket?.ticketToken, 'acme');
   });
 
+  const inTenHoursS = Math.floor(Date.now() / 1000) + 36_000;
   const wrongTokens: [string, TokenClaims | undefined, string][] = [
     ['no token', undefined, 'TOKEN_MISSING'],
     ['another issuer', { tenant: 'acme', iss: 'other' }, 'TOKEN_INVALID'],
@@ -151,6 +152,7 @@ describe('the gRPC server', () => {
     ['a malformed tenant', { tenant: 'ACME corp' }, 'TOKEN_INVALID'],
     ['an expired token', { tenant: 'acme', issuedS: 1_600_000_000 }, 'TOKEN_EXPIRED'],
     ['a token of more than an hour', { tenant: 'acme', lifetimeS: 3601 }, 'TOKEN_EXPIRED'],
+    ['a token from the future', { tenant: 'acme', issuedS: inTenHoursS }, 'TOKEN_EXPIRED'],
     ['no reading role', { tenant: 'acme', roles: ['writer'] }, 'ROLE_REQUIRED'],
     ['no tenant', { roles: ['reader'] }, 'TENANT_REQUIRED'],
   ];
