@@ -1,5 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +19,8 @@ export interface LocalPostgresOptions {
    * the server alone, and tests are faster.
    */
   readonly durable: boolean;
+  /** PEM; without it the server speaks clear text alone. */
+  readonly tls?: { readonly certificate: string; readonly privateKey: string };
   /** Further settings of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -68,6 +78,14 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   const login = ['-U', superuser, '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8'];
   run(path.join(binaries, 'initdb'), ['-D', data, '--no-sync', ...login]);
   const port = await freePort();
+  if (options.tls !== undefined) {
+    const files = { 'server.crt': options.tls.certificate, 'server.key': options.tls.privateKey };
+    for (const [name, pem] of Object.entries(files)) {
+      const file = path.join(data, name);
+      writeFileSync(file, pem, { mode: 0o600 });
+      if (account !== undefined) chownSync(file, account.uid, account.gid);
+    }
+  }
   const server = new ServerProcess(
     as(account, [path.join(binaries, 'postgres'), '-D', data, ...settingsOf(options, port)]),
     folder,
@@ -98,7 +116,7 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   };
 }
 
-function settingsOf({ durable, settings }: LocalPostgresOptions, port: number): string[] {
+function settingsOf({ durable, tls, settings }: LocalPostgresOptions, port: number): string[] {
   const all = {
     listen_addresses: '127.0.0.1',
     port: String(port),
@@ -108,6 +126,7 @@ function settingsOf({ durable, settings }: LocalPostgresOptions, port: number): 
     fsync: durable ? 'on' : 'off',
     full_page_writes: durable ? 'on' : 'off',
     synchronous_commit: 'on',
+    ssl: tls === undefined ? 'off' : 'on',
     // Waits that a test is about to make end soon when they become a circle.
     deadlock_timeout: '200ms',
     ...settings,
