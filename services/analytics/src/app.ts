@@ -23,7 +23,7 @@ import type { AnalyticsConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
 import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
-import { migrations } from './migrations/all-migrations.ts';
+import { migrations } from './migrations/migrations.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
 import { openProjection, type Projection } from './projection/projection.ts';
 import { committedSequences, insertedSequences } from './projection/sequences.ts';

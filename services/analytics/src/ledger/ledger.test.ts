@@ -88,7 +88,8 @@ function naiveAnswer(
     row.sum += summed?.amount ?? 0n;
   }
   const order = ({ bucketMs, codes }: LedgerRow) => [bucketMs, ...codes];
-  return [...rows.values()].toSorted((left, right) => {
+  const counting = [...rows.values()].filter((row) => row.exact !== 0n);
+  return counting.toSorted((left, right) => {
     const [a, b] = [order(left), order(right)];
     const place = a.findIndex((value, index) => value !== b[index]);
     return (a[place] ?? 0) - (b[place] ?? 0);

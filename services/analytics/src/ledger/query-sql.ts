@@ -39,6 +39,7 @@ export function metricSql(
       AND hour >= fromUnixTimestamp({from:Int64}) AND hour < fromUnixTimestamp({to:Int64})
       ${filters.map(filterSql).join('\n      ')}
     GROUP BY ${groups}
+    HAVING ${havingSql(metric)}
     ORDER BY ${groups}
     LIMIT {limit:UInt32}
     SETTINGS do_not_merge_across_partitions_select_final = 1`;
@@ -81,6 +82,12 @@ function measureSql(metric: Metric): readonly string[] {
     `toString(sum(${late})) AS late`,
     sum === undefined ? `'0' AS total` : `toString(sum(${sum})) AS total`,
   ];
+}
+
+// A cell holds every measure of its family, so one that counted something else is all zeros here: no row for the reader.
+function havingSql(metric: Metric): string {
+  const { exact, accepted, late } = columnsOfMetric(metric);
+  return [exact, accepted, late].map((column) => `sum(${column}) != 0`).join(' OR ');
 }
 
 function filterSql({ dimension }: CodeFilter, index: number): string {

@@ -16,7 +16,7 @@ import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import { families } from '../domain/families.ts';
 import { columnsOf } from '../domain/fold.ts';
 import { createLedger, type Ledger } from '../ledger/ledger.ts';
-import { migrations } from '../migrations/all-migrations.ts';
+import { migrations } from '../migrations/migrations.ts';
 import { openProjection, type Projection } from '../projection/projection.ts';
 import type { AnalyticsDatabase, AnalyticsSchema } from '../store.ts';
 import { createTestKeys, type TestKeys } from './sealed-records.ts';

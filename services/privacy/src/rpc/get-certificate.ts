@@ -8,7 +8,7 @@ import type { Kysely } from 'kysely';
 import { missingReceipts } from '../domain/erasure.ts';
 import type { PrivacySchema } from '../schema.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './violations.ts';
+import { parseErasureId } from './parsing.ts';
 
 export function getCertificate(
   db: Kysely<PrivacySchema>,

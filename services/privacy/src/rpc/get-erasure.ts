@@ -7,7 +7,7 @@ import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './violations.ts';
+import { parseErasureId } from './parsing.ts';
 
 export function getErasure(
   db: Kysely<PrivacySchema>,

@@ -9,7 +9,7 @@ import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { type ErasurePlace, erasuresOf } from '../store.ts';
 import { erasureMessageOf } from './erasure-message.ts';
-import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './violations.ts';
+import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './parsing.ts';
 
 const pageSizeNormal = 50;
 const pageSizeMax = 200;

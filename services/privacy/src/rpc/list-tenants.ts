@@ -8,7 +8,7 @@ import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { tenantsAfter } from '../tenant-store.ts';
 import { tenantMessageOf } from './tenant-message.ts';
-import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './violations.ts';
+import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './parsing.ts';
 
 const pageSizeNormal = 100;
 const pageSizeMax = 500;

@@ -3,7 +3,7 @@ import type { RequestErasureRequest } from '@lethe/proto/gen/lethe/privacy/v1/se
 import type { FieldViolation } from '@lethe/platform/errors/service-error.ts';
 import { type ErasureId, isToken, isUuidText, type Token } from '@lethe/platform/ids/ids.ts';
 import type { PersonId } from '../persons.ts';
-import { invalidFields } from './violations.ts';
+import { invalidFields } from './parsing.ts';
 
 /** A request for an erasure, parsed. */
 export interface ErasureWish {

@@ -13,7 +13,7 @@ import type { ErasureWriter } from '../erasure-writer.ts';
 import { receiptOfMessage } from '../receipt-message.ts';
 import type { PrivacySchema } from '../schema.ts';
 import { readErasure } from '../store.ts';
-import { invalidFields, parseErasureId } from './violations.ts';
+import { invalidFields, parseErasureId } from './parsing.ts';
 
 function parseReceipt(service: ServiceName, message: ErasureReceipt | undefined): Receipt {
   const violations: FieldViolation[] = [];

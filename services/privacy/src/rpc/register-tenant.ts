@@ -21,7 +21,7 @@ import {
   type TenantSettings,
 } from '../tenant-store.ts';
 import { tenantMessageOf } from './tenant-message.ts';
-import { invalidFields } from './violations.ts';
+import { invalidFields } from './parsing.ts';
 
 const regionPattern = /^[a-z][a-z0-9-]{1,31}$/;
 const retentionDaysMax = 3_650;

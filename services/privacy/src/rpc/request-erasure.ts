@@ -20,7 +20,7 @@ import { readErasure } from '../store.ts';
 import { readTenant } from '../tenant-store.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { type ErasureWish, parseErasureWish } from './parse-erasure-wish.ts';
-import { invalidFields } from './violations.ts';
+import { invalidFields } from './parsing.ts';
 
 export interface RequestErasurePorts {
   readonly db: Kysely<PrivacySchema>;

@@ -8,7 +8,7 @@ import type { PrivacySchema } from '../schema.ts';
 import type { Watchers } from '../watchers.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './violations.ts';
+import { parseErasureId } from './parsing.ts';
 
 /** Another instance of this service may have made the change, so waiting is bounded. */
 const pollMs = 1_000;
