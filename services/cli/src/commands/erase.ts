@@ -144,7 +144,9 @@ async function erase(
   if (wish.json) writeJson(terminal, { erasure: Erasure.toJSON(answer.erasure) });
   else {
     terminal.out(erasureText(answer.erasure, terminal.outStyle));
-    terminal.out(`  follow it with: lethe erasure watch ${answer.erasure.erasureId}\n`);
+    const tenant = wish.tenant === undefined ? '' : ` --tenant ${wish.tenant}`;
+    const follow = `${surroundings.commandName} erasure watch ${answer.erasure.erasureId}${tenant}`;
+    terminal.out(`  follow it with   ${follow}\n`);
   }
   return exitCodes.ok;
 }

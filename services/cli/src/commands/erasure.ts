@@ -4,6 +4,7 @@ import { Erasure, PrivacyServiceService } from '@lethe/proto/gen/lethe/privacy/v
 import { withSession } from '../connection/with-session.ts';
 import type { Caller, Session } from '../connection/session.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { asCalled } from '../output/as-called.ts';
 import { formatCount, formatMoment } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { tableText } from '../output/table.ts';
@@ -99,7 +100,8 @@ function defineList(parent: Command, host: CommandHost): void {
         const { terminal } = surroundings;
         if (options.json)
           writeJson(terminal, { erasures: erasures.map((erasure) => Erasure.toJSON(erasure)) });
-        else terminal.out(listText(erasures, terminal.outStyle));
+        else
+          terminal.out(asCalled(listText(erasures, terminal.outStyle), surroundings.commandName));
         return exitCodes.ok;
       }),
   });

@@ -11,6 +11,7 @@ import {
 import { withSession } from '../connection/with-session.ts';
 import type { Caller } from '../connection/session.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { asCalled } from '../output/as-called.ts';
 import { enumWord } from '../output/enum-word.ts';
 import { formatMoment } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
@@ -132,7 +133,7 @@ function defineList(parent: Command, host: CommandHost): void {
         const { terminal } = surroundings;
         if (options.json)
           writeJson(terminal, { tickets: tickets.map((ticket) => Ticket.toJSON(ticket)) });
-        else terminal.out(listText(tickets, terminal.outStyle));
+        else terminal.out(asCalled(listText(tickets, terminal.outStyle), surroundings.commandName));
         return exitCodes.ok;
       }),
   });

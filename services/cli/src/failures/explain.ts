@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { reasons, type Reason } from '@lethe/proto/reasons.ts';
 import { CallError } from '../calls/call-error.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { asCalled } from '../output/as-called.ts';
 import type { Style } from '../output/style.ts';
 import { CliError, type Explanation } from './cli-error.ts';
 
@@ -83,10 +84,7 @@ function plain(what: string, next: string | undefined): Explanation {
   return { exitCode: exitCodes.failed, what, brokenRules: [], reason: undefined, next };
 }
 
-/**
- * For people: what happened, the fields and rules, the reason, what to do next. Commands in it are written the way
- * in which this reader calls the program.
- */
+/** For people: what happened, the fields and rules, the reason, what to do next. */
 export function explanationText(
   explanation: Explanation,
   style: Style,
@@ -96,8 +94,7 @@ export function explanationText(
   const lines = [`${style.red(style.bold('error'))} ${what}`];
   for (const { field, rule } of brokenRules) lines.push(`  ${style.bold(field)}  ${rule}`);
   if (reason !== undefined) lines.push(style.dim(`  reason  ${reason}`));
-  if (next !== undefined)
-    lines.push(`  next    ${next.replaceAll('`lethe ', `\`${commandName} `)}`);
+  if (next !== undefined) lines.push(`  next    ${asCalled(next, commandName)}`);
   return `${lines.join('\n')}\n`;
 }
 
