@@ -1,0 +1,78 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const script = fileURLToPath(new URL('./kafka.sh', import.meta.url));
+const run = promisify(execFile);
+
+/** Fetches the jars unless they are there; answers why no broker can be started here, or undefined. */
+export function whyNoKafka(): string | undefined {
+  try {
+    execFileSync('java', ['-version'], { stdio: 'ignore' });
+  } catch {
+    return 'no Java (apt-get install openjdk-17-jre-headless)';
+  }
+  try {
+    execFileSync(script, ['fetch'], { stdio: ['ignore', 'ignore', 'pipe'] });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : 'the jars cannot be fetched';
+  }
+}
+
+/** A broker of its own, in a folder that goes with it. */
+export interface LocalBroker {
+  readonly folder: string;
+  readonly version: string;
+  readonly address: string;
+  readonly pid: number;
+  /** Like a power cut for the process; data stays. */
+  kill(): Promise<void>;
+  /** After `kill`: on the same port, with the same data. */
+  startAgain(): Promise<void>;
+  /** Ends it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/** Starts a broker. `extraFile` is appended to its properties; `formatWords` go to the formatting of its folder. */
+export async function startLocalBroker(
+  extraFile?: string,
+  formatWords?: string,
+): Promise<LocalBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'lethe-kafka-'));
+  const settings = [
+    ...(extraFile === undefined ? [] : [`LETHE_KAFKA_EXTRA=${extraFile}`]),
+    ...(formatWords === undefined ? [] : [`LETHE_KAFKA_FORMAT=${formatWords}`]),
+  ];
+  const call = async (command: string): Promise<Map<string, string>> => {
+    const { stdout } = await run('env', [...settings, script, command, folder]);
+    const lines = stdout.split('\n').map((line) => line.split(' '));
+    return new Map(lines.map(([name = '', value = '']) => [name, value]));
+  };
+  const remove = async (): Promise<void> => {
+    await call('kill');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const said = await call('start');
+    return {
+      folder,
+      version: said.get('version') ?? 'unknown',
+      address: said.get('address') ?? '',
+      pid: Number(said.get('pid')),
+      kill: async () => {
+        await call('kill');
+      },
+      startAgain: async () => {
+        await call('start');
+      },
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}

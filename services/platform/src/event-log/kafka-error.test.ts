@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { ServiceError } from '../errors/service-error.ts';
+import { kafkaError } from './kafka-error.ts';
+
+/** An error as the client library makes them: the broker's answer in `type`, wrapped by what gave up. */
+function answered(type: string, name = 'KafkaJSProtocolError'): Error {
+  const answer = Object.assign(new Error(`the broker says ${type}`), { name, type });
+  return new Error('gave up', { cause: answer });
+}
+
+describe('errors of Kafka', () => {
+  const reasonOf = (error: unknown): string => kafkaError(error, 'appending').reason;
+
+  it('say what happened to the writer, the principal, the codec or the store', () => {
+    assert.equal(reasonOf(answered('INVALID_PRODUCER_EPOCH')), 'SEQUENCE_CONFLICT');
+    assert.equal(reasonOf(answered('PRODUCER_FENCED')), 'SEQUENCE_CONFLICT');
+    assert.equal(reasonOf(answered('TOPIC_AUTHORIZATION_FAILED')), 'LOG_ACCESS_DENIED');
+    assert.equal(reasonOf(answered('', 'KafkaJSSASLAuthenticationError')), 'LOG_ACCESS_DENIED');
+    assert.equal(reasonOf(answered('', 'KafkaJSNotImplemented')), 'LOG_CODEC_UNSUPPORTED');
+    assert.equal(reasonOf(answered('MESSAGE_TOO_LARGE')), 'EVENT_TOO_LARGE');
+    assert.equal(reasonOf(answered('NOT_ENOUGH_REPLICAS')), 'STORE_UNAVAILABLE');
+    assert.equal(reasonOf('not even an error'), 'STORE_UNAVAILABLE');
+  });
+
+  it('keep what is one of ours, however deep', () => {
+    const ours = new ServiceError('RECORD_MALFORMED', 'offset 3');
+    assert.equal(kafkaError(new Error('outer', { cause: ours }), 'reading'), ours);
+  });
+
+  it('end with errors that name each other as their cause', () => {
+    const [a, b] = [new Error('a'), new Error('b')];
+    a.cause = b;
+    b.cause = a;
+    assert.equal(reasonOf(a), 'STORE_UNAVAILABLE');
+  });
+});
