@@ -1,0 +1,49 @@
+import type { Measure } from './figure.ts';
+
+/** Figures that are measured together, in a process of their own. */
+export interface Measurement {
+  readonly figures: readonly string[];
+  /** After this the process is killed; what it has not told by then is missing. */
+  readonly limitMs: number;
+  readonly load: () => Promise<Measure>;
+}
+
+/** Everything `npm run bench` measures, in this order. */
+export const measurements: readonly Measurement[] = [
+  {
+    figures: ['seal', 'open'],
+    limitMs: 15_000,
+    load: async () => (await import('./seal-open.ts')).measureSealOpen,
+  },
+  {
+    figures: ['cpu-per-event'],
+    limitMs: 110_000,
+    load: async () => {
+      // First: what is loaded already cannot be replaced any more.
+      (await import('./replace-sealing.ts')).replaceSealing();
+      return (await import('./cpu-per-event.ts')).measureCpuPerEvent;
+    },
+  },
+  {
+    figures: ['append', 'end-to-end', 'append-p99', 'freshness'],
+    limitMs: 95_000,
+    load: async () => (await import('./append.ts')).measureAppend,
+  },
+  {
+    figures: ['projection'],
+    limitMs: 45_000,
+    load: async () => (await import('./projection.ts')).measureProjection,
+  },
+  {
+    figures: [
+      'unreadable',
+      'unreadable-p50',
+      'cold-seals',
+      'cold-seals-time',
+      'person-keys',
+      'ticket-keys',
+    ],
+    limitMs: 90_000,
+    load: async () => (await import('./keys.ts')).measureKeys,
+  },
+];

@@ -1,0 +1,69 @@
+import { type Figure, type Machine, type Report, type Target, verdictOf } from './figure.ts';
+
+/** A number with three significant digits, or whole above a thousand. */
+export function shortNumber(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (Math.abs(value) >= 1_000) return Math.round(value).toLocaleString('en-US');
+  return String(Number(value.toPrecision(3)));
+}
+
+function targetText(target: Target | undefined, unit: string): string {
+  if (target === undefined) return '–';
+  const sign = target.sense === 'at most' ? '≤' : '≥';
+  const bound = `${sign} ${shortNumber(target.limit)}`;
+  return target.of === 'ratio' ? `ratio ${bound}` : `${bound} ${unit}`;
+}
+
+function cellsOf(figure: Figure): readonly string[] {
+  const { name, what, unit, measured, baseline, baselineWhat, ratio, ratioQuartiles } = figure;
+  const [low, high] = ratioQuartiles;
+  return [
+    name,
+    what,
+    targetText(figure.target, unit),
+    `${shortNumber(measured)} ${unit}`,
+    `${shortNumber(baseline)} ${unit}: ${baselineWhat}`,
+    `${shortNumber(ratio)} (${shortNumber(low)}–${shortNumber(high)}, ${figure.pairs})`,
+    verdictOf(figure),
+  ];
+}
+
+const heading = [
+  'figure',
+  'what',
+  'target',
+  'measured',
+  'baseline of the same run',
+  'ratio (quartiles, pairs)',
+  'verdict',
+];
+
+function machineText({ cpuModel, cores, memoryGib, node, loadBefore, startedAt }: Machine): string {
+  const memory = `${shortNumber(memoryGib)} GiB`;
+  const load = `load before ${loadBefore.toFixed(2)}`;
+  return `${cpuModel}, ${cores} cores, ${memory}, Node ${node}, ${load}, ${startedAt}`;
+}
+
+/** A Markdown table, which is readable in a terminal too, and what to know about its lines below it. */
+export function renderTable({ machine, figures, failures, tookMs }: Report): string {
+  const rows = [heading, ...figures.map(cellsOf)];
+  const widths = heading.map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  const [head, ...body] = rows.map(line);
+  const notes = figures.flatMap(({ name, notes: all }) => all.map((note) => `- ${name}: ${note}`));
+  const failed = failures.map(
+    ({ names, reason }) => `- ${names.join(', ')}: NOT MEASURED: ${reason}`,
+  );
+  const text = [machineText(machine), '', head, rule, ...body, '', ...notes, ...failed];
+  return `${text.join('\n')}\n\nThe run took ${shortNumber(tookMs / 1_000)} s.\n`;
+}
+
+/** One JSON object, each figure with its verdict. */
+export function renderJson(report: Report): string {
+  const figures = report.figures.map((figure) => ({ ...figure, verdict: verdictOf(figure) }));
+  return `${JSON.stringify({ ...report, figures }, undefined, 2)}\n`;
+}
