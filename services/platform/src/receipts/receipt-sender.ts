@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { ReceiptServiceService } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
-import { ServiceError } from '../errors/service-error.ts';
+import { failureFields } from '../errors/failure.ts';
 import type { Peer } from '../grpc/handler.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createLoop, type Loop } from '../lifecycle/loop.ts';
@@ -49,8 +49,10 @@ export function createReceiptSender<Schema>(ports: ReceiptSenderPorts<Schema>): 
     pollMs,
     run: sendAll,
     onError: (error, delayMs) => {
-      const reason = error instanceof ServiceError ? error.reason : 'INTERNAL_DEFECT';
-      logger.warn({ component: 'receipt-sender', reason, delayMs }, 'receipts wait for privacy');
+      logger.warn(
+        { component: 'receipt-sender', ...failureFields(error), delayMs },
+        'receipts wait for privacy',
+      );
     },
   });
 }
