@@ -12,6 +12,7 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { openTestLog } from '@lethe/platform/testing/log-records.ts';
+import { createHandClock, type HandClock } from '@lethe/platform/testing/hand-clock.ts';
 import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
@@ -20,13 +21,12 @@ import type { KeysConfig } from '../config.ts';
 import { openKeyringKms } from '../kms/keyring-kms.ts';
 import type { Kms } from '../kms/port.ts';
 import type { KeysSchema } from '../store/schema.ts';
-import { createTestClock, type TestClock } from './test-clock.ts';
 
 /** What outlives a process of `keys`: its store, its KMS and the time. */
 export interface KeysWorld {
   readonly db: Kysely<KeysSchema>;
   readonly eventLog: EventLog;
-  readonly clock: TestClock;
+  readonly clock: HandClock;
   readonly keyringPath: string;
   remove(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export async function createKeysWorld(name: string): Promise<KeysWorld> {
   return {
     eventLog: testLog.log,
     db: await openTestDatabase<KeysSchema>(name),
-    clock: createTestClock(testStartMs, (durationMs, signal) =>
+    clock: createHandClock(testStartMs, (durationMs, signal) =>
       systemClock.sleep(durationMs, signal),
     ),
     keyringPath: join(folder, 'keyring.json'),

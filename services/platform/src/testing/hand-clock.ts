@@ -9,15 +9,17 @@ export interface HandClock extends Clock {
   advanceMonotonic(durationMs: number): void;
 }
 
-export function createHandClock(startMs = Date.UTC(2026, 4, 4)): HandClock {
+/** `sleep` as the machine's clock has it where loops must turn; by default whoever sleeps goes on at once. */
+export function createHandClock(
+  startMs = Date.UTC(2026, 4, 4),
+  sleep: Clock['sleep'] = async () => {},
+): HandClock {
   let wallMs = startMs;
   let monotonicMs = 1_000;
   return {
     nowMs: () => wallMs,
     monotonicMs: () => monotonicMs,
-    sleep: async () => {
-      // Time passes only by hand; whoever sleeps goes on at once.
-    },
+    sleep,
     advance: (durationMs) => {
       wallMs += durationMs;
       monotonicMs += durationMs;
