@@ -134,6 +134,16 @@ describe('the benchmark', () => {
     assert.ok(lines.includes('- append: NOT MEASURED: ended with SIGKILL'));
   });
 
+  it('says so when the limit of a ratio lies between the quartiles', () => {
+    const bound = (limit: number) => {
+      const target: Target = { sense: 'at most', limit, of: 'ratio' };
+      return renderTable({ ...report, figures: [{ ...figure, target }] });
+    };
+    assert.match(bound(2.1), /- seal: the limit lies between the quartiles/);
+    assert.doesNotMatch(bound(1.8), /between the quartiles/);
+    assert.doesNotMatch(bound(2.2), /between the quartiles/);
+  });
+
   it('writes JSON that says the same', () => {
     const parsed: unknown = JSON.parse(renderJson(report));
     assert.deepEqual(parsed, { ...report, figures: [{ ...figure, verdict: 'holds' }] });

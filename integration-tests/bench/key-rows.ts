@@ -5,9 +5,10 @@ import { scopeBytes } from '@lethe/keys/store/columns.ts';
 import { insertDataKeys } from '@lethe/keys/store/data-keys.ts';
 import type { KeysSchema } from '@lethe/keys/store/schema.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
+import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import { tokenFromBytes } from '@lethe/platform/ids/ids.ts';
-import { type Figure, figureOf } from './figure.ts';
-import { combinePairs } from './pairs.ts';
+import { type Figure, figureOf, type Tell } from './figure.ts';
+import { combinePairs, median } from './pairs.ts';
 
 const rowsWanted = 100_000;
 const rowsPerStatement = 5_000;
@@ -18,23 +19,31 @@ const wrappedBytes = 60;
 /** On a busy machine fewer rows fit; the figure says how many there were. */
 const writeForMs = 15_000;
 
-/** Bytes of a data key's row with its index entries, from 100,000 rows in an empty schema, extrapolated. */
-export async function measureKeyRows(
-  db: Kysely<KeysSchema>,
-  kind: 'person' | 'ticket',
-): Promise<Figure> {
-  await migrateToLatest(db, migrations);
+/** Bytes of a data key's row with its index entries, from 100,000 rows of each kind, extrapolated. */
+export async function measureKeyRows(names: ReadonlySet<string>, tell: Tell): Promise<void> {
+  for (const kind of ['person', 'ticket'] as const) {
+    if (!names.has(`${kind}-keys`)) continue;
+    const db = await openTestDatabase<KeysSchema>(`bench-${kind}`);
+    await migrateToLatest(db, migrations);
+    tell(await measureKind(db, kind));
+  }
+}
+
+async function measureKind(db: Kysely<KeysSchema>, kind: 'person' | 'ticket'): Promise<Figure> {
   const beganMs = performance.now();
+  const bytesPerRow: number[] = [];
   let rows = 0;
   while (rows < rowsWanted && performance.now() - beganMs < writeForMs) {
     const page = Array.from({ length: rowsPerStatement }, () => newRow(kind));
     await db.transaction().execute(async (tx) => await insertDataKeys(tx, 1, page));
     rows += page.length;
+    bytesPerRow.push((await bytesOf(db, 'data_keys')) / rows);
   }
   await sql`create table bare as select scope, wrapped from data_keys`.execute(db);
   await sql`alter table bare add primary key (scope)`.execute(db);
-  const measured = (await bytesOf(db, 'data_keys')) / rows;
-  return keyRowsFigure(kind, rows, measured, (await bytesOf(db, 'bare')) / rows);
+  // Pages of an index split in waves, so that one moment says little: all moments since it was half as large.
+  const since = bytesPerRow.slice(Math.floor((bytesPerRow.length - 1) / 2));
+  return keyRowsFigure(kind, rows, since, (await bytesOf(db, 'bare')) / rows);
 }
 
 function newRow(kind: 'person' | 'ticket') {
@@ -62,11 +71,12 @@ async function bytesOf(db: Kysely<KeysSchema>, table: string): Promise<number> {
 function keyRowsFigure(
   kind: 'person' | 'ticket',
   rows: number,
-  measuredBytes: number,
+  bytesPerRow: readonly number[],
   baselineBytes: number,
 ): Figure {
   const scale = rowsOfTarget / 1e9;
   const owned = kind === 'ticket' ? ' and its owner, which has an index of its own' : '';
+  const [least, most] = [Math.min(...bytesPerRow), Math.max(...bytesPerRow)];
   return figureOf(
     {
       name: `${kind}-keys`,
@@ -75,9 +85,11 @@ function keyRowsFigure(
       baselineWhat: 'a table of nothing but scope and wrapped key, freshly indexed',
       target: { sense: 'at most', limit: 2, of: 'measured' },
       notes: [
-        `${rows.toLocaleString('en-US')} rows were written and measured: ${measuredBytes.toFixed(1)} bytes each with indexes${owned}; the rest is multiplication`,
+        `${rows.toLocaleString('en-US')} rows were written in random order; while their number doubled each took ${least.toFixed(0)} to ${most.toFixed(0)} bytes with indexes${owned}, median ${median(bytesPerRow).toFixed(1)}; the rest is multiplication`,
       ],
     },
-    combinePairs([{ measured: measuredBytes * scale, baseline: baselineBytes * scale }]),
+    combinePairs(
+      bytesPerRow.map((bytes) => ({ measured: bytes * scale, baseline: baselineBytes * scale })),
+    ),
   );
 }

@@ -44,6 +44,12 @@ function machineText({ cpuModel, cores, memoryGib, node, loadBefore, startedAt }
   return `${cpuModel}, ${cores} cores, ${memory}, Node ${node}, ${load}, ${startedAt}`;
 }
 
+/** A verdict on a ratio that the next run may turn. */
+function undecidedNote({ target, ratioQuartiles: [low, high] }: Figure): readonly string[] {
+  if (target?.of !== 'ratio' || low > target.limit || high < target.limit) return [];
+  return ['the limit lies between the quartiles: this run alone does not decide'];
+}
+
 /** A Markdown table, which is readable in a terminal too, and what to know about its lines below it. */
 export function renderTable({ machine, figures, failures, tookMs }: Report): string {
   const rows = [heading, ...figures.map(cellsOf)];
@@ -54,7 +60,9 @@ export function renderTable({ machine, figures, failures, tookMs }: Report): str
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
   const [head, ...body] = rows.map(line);
-  const notes = figures.flatMap(({ name, notes: all }) => all.map((note) => `- ${name}: ${note}`));
+  const notes = figures.flatMap((figure) =>
+    [...figure.notes, ...undecidedNote(figure)].map((note) => `- ${figure.name}: ${note}`),
+  );
   const failed = failures.map(
     ({ names, reason }) => `- ${names.join(', ')}: NOT MEASURED: ${reason}`,
   );

@@ -31,8 +31,6 @@ export interface SystemUnderLoad {
   readonly system: ComposedSystem;
   /** A schema of the same database that no service uses, with a table `bare`, for baselines. */
   readonly bare: Kysely<BareSchema>;
-  /** Another empty schema of the same database. */
-  schema<Schema>(name: string): Kysely<Schema>;
   registerTenant(tenantId: TenantId): Promise<void>;
   /** Throws unless every event was accepted. */
   append(tenantId: TenantId, events: readonly NewTicketEvent[]): Promise<void>;
@@ -58,7 +56,6 @@ export async function startSystemUnderLoad(name: string): Promise<SystemUnderLoa
   return {
     system,
     bare,
-    schema: (schemaName) => databases.database(schemaName),
     registerTenant: async (tenantId) => {
       const returningPersons = ReturningPersons.RETURNING_PERSONS_ALLOW;
       const settings = { region: 'test', retentionDays: 400, returningPersons };
