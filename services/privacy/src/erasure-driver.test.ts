@@ -114,6 +114,31 @@ describe('the erasure driver', function () {
     await driver.stop();
   });
 
+  it('works on a bounded number at once, and on all of them', async () => {
+    for (let count = 0; count < 70; count += 1) await request();
+    let atOnce = 0;
+    let atOnceMax = 0;
+    const { keys: inner } = ports;
+    const counting: typeof inner.unary = async (...call) => {
+      atOnce += 1;
+      atOnceMax = Math.max(atOnceMax, atOnce);
+      try {
+        await delay(50);
+        return await inner.unary(...call);
+      } finally {
+        atOnce -= 1;
+      }
+    };
+    const peer = { ...inner, unary: counting };
+    const driver = createErasureDriver({ ...ports, keys: peer, clock: restingClock() });
+    driver.start();
+    for (const erasureId of await openErasureIds(db)) {
+      await eventually(async () => (await readErasure(db, erasureId))?.unreadableAtMs);
+    }
+    await driver.stop();
+    assert.ok(atOnceMax > 1 && atOnceMax <= 32, `${atOnceMax} at once`);
+  });
+
   it('raises an alarm for what is open too long, and not at every look', async () => {
     const erasureId = await request();
     const alarm = createOverdueAlarm(ports);

@@ -1,11 +1,13 @@
 import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
 import { sleepQuietly } from '@lethe/platform/lifecycle/wakeable.ts';
-import { advanceErasure, type ErasureStepsPorts } from './erasure-steps.ts';
+import { type Advanced, advanceErasure, type ErasureStepsPorts } from './erasure-steps.ts';
 import { createOverdueAlarm } from './overdue.ts';
 import { openErasureIds } from './store.ts';
 
 const pollMs = 5_000;
+/** Erasures under way at once; each holds a call to `keys` or a transaction. */
+const atOnceMax = 32;
 /** Leases are revoked within milliseconds; only a holder that does not answer lasts until its TTL. */
 const unreadablePollMs = 200;
 
@@ -15,9 +17,12 @@ export function createErasureDriver(ports: ErasureStepsPorts): Loop {
   const alarm = createOverdueAlarm(ports);
   const round = async (signal: AbortSignal): Promise<'again' | 'idle'> => {
     const openIds = await openErasureIds(db);
-    const outcomes = await Promise.allSettled(
-      openIds.map((erasureId) => advanceErasure(ports, erasureId, signal)),
-    );
+    const outcomes: PromiseSettledResult<Advanced>[] = [];
+    for (let from = 0; from < openIds.length && !signal.aborted; from += atOnceMax) {
+      const some = openIds.slice(from, from + atOnceMax);
+      const advanced = some.map((erasureId) => advanceErasure(ports, erasureId, signal));
+      outcomes.push(...(await Promise.allSettled(advanced)));
+    }
     await alarm(openIds);
     // One erasure that cannot go on holds back none of the others.
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');

@@ -17,7 +17,7 @@ export interface ReceiptSenderPorts<Schema> {
 
 const pollMs = 5_000;
 const callTimeoutMs = 10_000;
-const receiptsMax = 100;
+const receiptsPerPageMax = 100;
 
 /**
  * Sends stored receipts until privacy has them. If the process dies between the answer and the mark, the receipt is
@@ -35,13 +35,17 @@ export function createReceiptSender<Schema>(ports: ReceiptSenderPorts<Schema>): 
     await markReceiptSent(db, erasureId);
     logger.info({ tenant: tenantId, erasure: erasureId }, 'receipt sent');
   };
-  const sendAll = async (signal: AbortSignal): Promise<'again' | 'idle'> => {
-    const unsent = await unsentReceipts(db, receiptsMax);
-    const outcomes = await Promise.allSettled(unsent.map((receipt) => send(receipt, signal)));
-    // One receipt that privacy refuses holds back none of the others.
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  const sendAll = async (signal: AbortSignal): Promise<'idle'> => {
+    let failed: PromiseRejectedResult | undefined;
+    let page: readonly UnsentReceipt[] = [];
+    do {
+      page = await unsentReceipts(db, receiptsPerPageMax, page.at(-1)?.erasureId);
+      const outcomes = await Promise.allSettled(page.map((receipt) => send(receipt, signal)));
+      // Receipts that privacy refuses hold back none of the others, on this page or behind it.
+      failed ??= outcomes.find((outcome) => outcome.status === 'rejected');
+    } while (page.length === receiptsPerPageMax && !signal.aborted);
     if (failed !== undefined) throw failed.reason;
-    return unsent.length === receiptsMax ? 'again' : 'idle';
+    return 'idle';
   };
   return createLoop({
     name: 'receipt-sender',

@@ -119,6 +119,20 @@ describe('receipts', function () {
     assert.ok(lines.every((line) => line.includes('STORE_UNAVAILABLE')));
   });
 
+  it('are sent although more than a page of earlier ones is refused', async () => {
+    const last = 'ffffffff-0000-7000-8000-000000000000' as ErasureId;
+    await sql`insert into receipts (erasure_id, tenant_id, receipt)
+      select '00000000-0000-7000-8000-' || lpad(place::text, 12, '0'), ${tenantId}, ''::bytea
+      from generate_series(1, 150) as place`.execute(db);
+    await store(last, 1n);
+    const sender = senderTo(({ erasureId }) => {
+      if (erasureId !== last) throw new ServiceError('ERASURE_UNKNOWN');
+    });
+    sender.start();
+    await until(async () => (await unsentReceipts(db, 999)).every((one) => one.erasureId !== last));
+    assert.equal((await unsentReceipts(db, 999)).length, 150);
+  });
+
   it('are sent again when the process died before it noted the answer', async () => {
     let count = 0;
     await store(first, 1n);

@@ -37,13 +37,15 @@ export async function storeReceipt<Schema>(
     values (${erasureId}, ${tenantId}, ${encoded}) on conflict (erasure_id) do nothing`.execute(tx);
 }
 
-/** Receipts that privacy has not confirmed, at most `rowsMax`. */
+/** Receipts that privacy has not confirmed, at most `rowsMax`, by erasure id; those that come after `after`. */
 export async function unsentReceipts<Schema>(
   db: Kysely<Schema>,
   rowsMax: number,
+  after = '',
 ): Promise<UnsentReceipt[]> {
   const { rows } = await sql<{ erasure_id: ErasureId; tenant_id: TenantId; receipt: Buffer }>`
-    select erasure_id, tenant_id, receipt from receipts where not sent
+    select erasure_id, tenant_id, receipt from receipts
+    where not sent and erasure_id > ${after}
     order by erasure_id limit ${rowsMax}`.execute(db);
   return rows.map((row) => ({
     erasureId: row.erasure_id,
