@@ -21,12 +21,10 @@ const clock: CliClock = {
 stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 const stopping = new AbortController();
-let signals = 0;
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    signals += 1;
     // Who asks twice does not want to wait for a tidy end.
-    if (signals > 1) process.exit(1);
+    if (stopping.signal.aborted) process.exit(1);
     stopping.abort();
   });
 }
