@@ -76,7 +76,7 @@ describe('the keys service on Vault', function () {
   };
 
   before(async function () {
-    this.timeout(1_800_000);
+    this.timeout(3_600_000);
     const vault = await openVault('raft');
     if (vault === undefined) this.skip();
     provisioned = await provision(vault);

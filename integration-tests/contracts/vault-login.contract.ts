@@ -41,7 +41,7 @@ describe('logins to Vault', function () {
   };
 
   before(async function () {
-    this.timeout(1_800_000);
+    this.timeout(3_600_000);
     const vault = await openVault('dev');
     if (vault === undefined) this.skip();
     provisioned = await provision(vault);

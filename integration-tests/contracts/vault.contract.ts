@@ -30,7 +30,7 @@ describe('Vault Transit, AppRole, least policy', function () {
   const configWith = (keyPrefix: string) => ({ ...under().config, keyPrefix });
 
   before(async function () {
-    this.timeout(1_800_000);
+    this.timeout(3_600_000);
     const vault = await openVault('dev');
     if (vault === undefined) this.skip();
     provisioned = await provision(vault);
@@ -170,7 +170,7 @@ describe('Vault Transit on disk (raft)', function () {
   };
 
   before(async function () {
-    this.timeout(1_800_000);
+    this.timeout(3_600_000);
     const vault = await openVault('raft');
     if (vault === undefined) this.skip();
     provisioned = await provision(vault);
