@@ -7,7 +7,9 @@ const root = path.join(import.meta.dirname, '..', '..');
 
 /** Every suite that takes its database from `openTestDatabase`: the laws are the same on PGlite and on a server. */
 const suites = [
-  'services/platform/src/database/{fence-lock,lock-session,migrate}.test.ts',
+  ...['fence-lock', 'lock-session', 'migrate'].map(
+    (name) => `services/platform/src/database/${name}.test.ts`,
+  ),
   'services/platform/src/{outbox,consumer,event-store,receipts}/**/*.test.ts',
   'services/{keys,privacy,tickets,predictions,usage,analytics}/src/**/*.test.ts',
   'integration-tests/races/**/*.test.ts',
