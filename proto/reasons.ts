@@ -266,6 +266,11 @@ export const reasons = {
     meaning: 'Another process works on this data folder.',
     next: 'Stop it or choose another folder.',
   },
+  DATA_FOLDER_UNUSABLE: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'The data folder cannot be created or opened.',
+    next: 'Correct its path, its rights or the free space, or choose another folder.',
+  },
   DATA_FOLDER_NEWER: {
     code: 'FAILED_PRECONDITION',
     meaning: 'A newer version of Lethe wrote this data folder.',

@@ -45,7 +45,7 @@ export const standaloneAudience = 'lethe';
 /**
  * Opens the data folder, starts all six services over the embedded stores and listens. Whatever was opened is closed
  * again when a later step throws. Throws typed errors that say what to do: DATA_FOLDER_IN_USE, DATA_FOLDER_NEWER,
- * KEYRING_DAMAGED, PORT_IN_USE, STORE_UNAVAILABLE, SCHEMA_NEWER.
+ * KEYRING_DAMAGED, PORT_IN_USE, DATA_FOLDER_UNUSABLE, STORE_UNAVAILABLE, SCHEMA_NEWER.
  */
 export async function startStandalone(
   config: StandaloneConfig,

@@ -35,6 +35,10 @@ describe('the data folder', () => {
     folder.release();
   });
 
+  it('is refused where no folder can be', async () => {
+    await assert.rejects(openDataFolder('/dev/null/x'), hasReason('DATA_FOLDER_UNUSABLE'));
+  });
+
   it('is free again after kill -9 of the process that held it', async () => {
     const script = `import { openDataFolder } from ${JSON.stringify(import.meta.resolve('./data-folder.ts'))};
       await openDataFolder(${JSON.stringify(root)}); process.kill(process.pid, 'SIGKILL');`;
@@ -54,7 +58,7 @@ describe('the data folder', () => {
   it('is refused with a damaged version file', async () => {
     (await openDataFolder(root)).release();
     await writeFile(path.join(root, 'version.json'), '{"for');
-    await assert.rejects(openDataFolder(root), hasReason('STORE_UNAVAILABLE'));
+    await assert.rejects(openDataFolder(root), hasReason('DATA_FOLDER_UNUSABLE'));
   });
 
   it('keeps a damaged signing key for its owner to restore', async () => {

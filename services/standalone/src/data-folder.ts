@@ -27,14 +27,14 @@ const versionSchema = z.object({ format: z.int().positive() });
 
 /**
  * Opens or creates a data folder for this process alone.
- * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_NEWER, STORE_UNAVAILABLE; then nothing in the folder was changed.
+ * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_NEWER, DATA_FOLDER_UNUSABLE; then nothing in the folder was changed.
  */
 export async function openDataFolder(root: string): Promise<DataFolder> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
   } catch (error) {
     const message = `The data folder ${root} cannot be created; check the path and its rights.`;
-    throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
+    throw new ServiceError('DATA_FOLDER_UNUSABLE', message, { cause: error });
   }
   const release = lockFolder(root);
   try {
@@ -77,7 +77,7 @@ function lockFolder(root: string): () => void {
       throw new ServiceError('DATA_FOLDER_IN_USE', message, { cause: error });
     }
     const message = `The data folder ${root} cannot be opened; check its rights and the free space.`;
-    throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
+    throw new ServiceError('DATA_FOLDER_UNUSABLE', message, { cause: error });
   }
 }
 
@@ -91,7 +91,7 @@ async function checkFormat(root: string): Promise<void> {
   const parsed = versionSchema.safeParse(parseJson(text));
   if (!parsed.success) {
     const message = `The file ${file} is damaged: it must hold {"format": <number>}. Restore it from a copy of the folder.`;
-    throw new ServiceError('STORE_UNAVAILABLE', message);
+    throw new ServiceError('DATA_FOLDER_UNUSABLE', message);
   }
   if (parsed.data.format > dataFormat) {
     const message =

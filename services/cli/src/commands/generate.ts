@@ -53,10 +53,10 @@ export function defineGenerate(program: Command, host: CommandHost): void {
     usage: 'generate',
     summary: 'Make up a help desk: tenants, people, tickets, predictions, usage',
     details:
-      'Prints one event a line as JSON, or sends them all with --send. Everything follows from the seed and the anchor, so sending twice changes nothing. All people are invented.',
+      'Prints one event a line as JSON, or sends them all with --send. Everything follows from the seed and the anchor, so sending twice changes nothing. Another seed makes other events under the same ids: send it to a data folder of its own. All people are invented.',
     examples: [
       'generate | head -3',
-      'generate --seed demo --tenants 3 --days 30 --events 2000 --send',
+      'generate --seed demo --tenants 3 --days 30 --events 2000 --send --data ./demo',
       'generate --canaries > canaries.jsonl',
     ],
     declare: (command) => {

@@ -154,7 +154,7 @@ async function timeOut(sleep: Sleep, signal: AbortSignal): Promise<never> {
 function endedError(code: number | null, signalName: string | null, when: string): CliError {
   const how = signalName === null ? `with status ${code}` : `by ${signalName}`;
   return new CliError(exitCodes.failed, `The server ended ${how} ${when}.`, {
-    next: 'Start it again: it goes on with what it had committed. LETHE_LOG_LEVEL=info says more.',
+    next: 'Start it again (after an update of the sources run `npm ci` first): it goes on with what it had committed. LETHE_LOG_LEVEL=info says more.',
   });
 }
 
