@@ -109,8 +109,8 @@ log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.io.buffer.size=262144
 PROPERTIES
   if [ -n "${LETHE_KAFKA_EXTRA:-}" ]; then
-    # The file may say @PORT@, @TLS_PORT@ and @FOLDER@.
-    sed -e "s|@PORT@|$port|g" -e "s|@TLS_PORT@|$((port + 2))|g" -e "s|@FOLDER@|$folder|g" \
+    # The file may say @PORT@, @CONTROLLER_PORT@, @TLS_PORT@ and @FOLDER@.
+    sed -e "s|@PORT@|$port|g" -e "s|@CONTROLLER_PORT@|$((port + 1))|g" -e "s|@TLS_PORT@|$((port + 2))|g" -e "s|@FOLDER@|$folder|g" \
       "$LETHE_KAFKA_EXTRA" >>"$folder/server.properties"
   fi
   cat >"$folder/log4j2.properties" <<'LOG'

@@ -5,6 +5,8 @@ import { recordNamed } from '@lethe/platform/event-log/contract-support.ts';
 import { configOf, ensureKafkaTopics } from '@lethe/platform/event-log/kafka-topics.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import { topics as manifest } from '@lethe/proto/topics.ts';
 import type { LocalBroker } from '../../deploy/local/kafka.ts';
 import { bareClient, freshTopic, openLog, quickTopics } from './kafka-subject.ts';
@@ -34,9 +36,9 @@ export function topicTests(broker: () => LocalBroker): void {
 
   it('creates the topics of the manifest with its settings, and finds them right', async () => {
     const kafka = bareClient(broker().address);
-    await ensureKafkaTopics(kafka, manifest, quickTopics, 'create');
-    await ensureKafkaTopics(kafka, manifest, quickTopics, 'create');
-    await ensureKafkaTopics(kafka, manifest, quickTopics, 'check');
+    await ensureKafkaTopics(kafka, manifest, quickTopics, 'create', systemClock);
+    await ensureKafkaTopics(kafka, manifest, quickTopics, 'create', systemClock);
+    await ensureKafkaTopics(kafka, manifest, quickTopics, 'check', systemClock);
     const admin = kafka.admin();
     await admin.connect();
     const metadata = await admin.fetchTopicMetadata({ topics: manifest.map(({ name }) => name) });
@@ -54,18 +56,30 @@ export function topicTests(broker: () => LocalBroker): void {
   it('refuses topics that are missing or other than the manifest says, naming all', async () => {
     const kafka = bareClient(broker().address);
     const made = freshTopic('made', 2);
-    await ensureKafkaTopics(kafka, [made], quickTopics, 'create');
+    await ensureKafkaTopics(kafka, [made], quickTopics, 'create', systemClock);
     const missing = freshTopic('missing', 1);
     const wanted = [{ ...made, partitions: 3, cleanupPolicy: 'delete' as const }, missing];
-    await assert.rejects(ensureKafkaTopics(kafka, wanted, quickTopics, 'check'), (error) => {
-      assert.ok(error instanceof ServiceError && error.reason === 'CONFIG_INVALID', String(error));
-      assert.deepEqual(
-        error.violations.map(({ field }) => field).toSorted(),
-        [made.name, missing.name, `${made.name} cleanup.policy`].toSorted(),
-      );
-      return true;
-    });
-    await ensureKafkaTopics(kafka, [{ ...made, partitions: 3 }], quickTopics, 'create');
+    await assert.rejects(
+      ensureKafkaTopics(kafka, wanted, quickTopics, 'check', systemClock),
+      (error) => {
+        assert.ok(
+          error instanceof ServiceError && error.reason === 'CONFIG_INVALID',
+          String(error),
+        );
+        assert.deepEqual(
+          error.violations.map(({ field }) => field).toSorted(),
+          [made.name, missing.name, `${made.name} cleanup.policy`].toSorted(),
+        );
+        return true;
+      },
+    );
+    await ensureKafkaTopics(
+      kafka,
+      [{ ...made, partitions: 3 }],
+      quickTopics,
+      'create',
+      systemClock,
+    );
   });
 
   for (const codec of ['zstd', 'snappy', 'lz4']) {
@@ -79,8 +93,10 @@ export function topicTests(broker: () => LocalBroker): void {
       );
       const unique = new Map(configEntries.map((entry) => [entry.name, entry]));
       await admin.createTopics({
+        waitForLeaders: false,
         topics: [{ topic: topic.name, numPartitions: 1, configEntries: [...unique.values()] }],
       });
+      await until(async () => (await admin.listTopics()).includes(topic.name));
       await admin.disconnect();
       const log = await openLog(broker().address, [topic], {}, false);
       opened.push(log);

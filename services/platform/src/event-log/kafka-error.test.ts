@@ -22,6 +22,12 @@ describe('errors of Kafka', () => {
     assert.equal(reasonOf('not even an error'), 'STORE_UNAVAILABLE');
   });
 
+  it('name missing rights where the library hides them', () => {
+    const hidden = kafkaError(answered('', 'KafkaJSGroupCoordinatorNotFound'), 'opening');
+    assert.equal(hidden.reason, 'STORE_UNAVAILABLE');
+    assert.match(hidden.message, /ACLs/);
+  });
+
   it('keep what is one of ours, however deep', () => {
     const ours = new ServiceError('RECORD_MALFORMED', 'offset 3');
     assert.equal(kafkaError(new Error('outer', { cause: ours }), 'reading'), ours);

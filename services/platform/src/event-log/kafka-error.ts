@@ -41,6 +41,12 @@ export function kafkaError(error: unknown, doing: string): ServiceError {
     const advice = 'raise max.message.bytes of the topic as docs/operators/kafka.md says';
     return new ServiceError('EVENT_TOO_LARGE', `${doing}: ${advice}`, details);
   }
+  if (names.includes('KafkaJSGroupCoordinatorNotFound')) {
+    // The library hides why: a cluster that is starting and a principal without the right look the same to it.
+    const what =
+      'no coordinator: Kafka is starting, or this principal lacks the right to it (ACLs)';
+    return new ServiceError('STORE_UNAVAILABLE', `${doing}: ${what}`, details);
+  }
   const what = chain[0]?.message ?? 'failed';
   return new ServiceError('STORE_UNAVAILABLE', `${doing}: ${what}`, details);
 }

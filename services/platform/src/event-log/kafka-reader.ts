@@ -15,7 +15,7 @@ export interface KafkaReaderParts {
   readonly clock: Clock;
   /** Partitions begin paused, and of a paused one nothing is fetched: for reading a little now and then. */
   readonly onDemand?: boolean;
-  readonly closed: () => void;
+  readonly closed: (reader: LogReader) => void;
 }
 
 /** Values handed out by one poll, at most, give or take one. */
@@ -142,7 +142,7 @@ class KafkaReader implements LogReader {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    this.#parts.closed();
+    this.#parts.closed(this);
     const left = new AbortController();
     const leave = async (): Promise<void> => {
       try {

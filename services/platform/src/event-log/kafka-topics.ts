@@ -1,6 +1,7 @@
 import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import type { Topic } from '@lethe/proto/topics.ts';
 import { type FieldViolation, ServiceError } from '../errors/service-error.ts';
+import type { Clock } from '../lifecycle/clock.ts';
 import { kafkaError } from './kafka-error.ts';
 
 /** What Kafka needs to know of a topic of the manifest. */
@@ -65,11 +66,15 @@ export async function ensureKafkaTopics(
   topics: readonly KafkaTopic[],
   settings: KafkaTopicSettings,
   mode: 'create' | 'check',
+  clock: Clock,
 ): Promise<void> {
   const admin = kafka.admin();
   try {
     await admin.connect();
-    if (mode === 'create') await createMissing(admin, topics, settings);
+    if (mode === 'create') {
+      await createMissing(admin, topics, settings);
+      await untilThere(admin, topics, clock);
+    }
     const violations = [
       ...(await partitionViolations(admin, topics)),
       ...(await settingViolations(admin, topics, settings)),
@@ -95,7 +100,8 @@ async function createMissing(
     if (partitions === undefined) {
       // Answers false when another process was faster.
       await admin.createTopics({
-        waitForLeaders: true,
+        // The library's own wait throws when a broker has not heard of the topic yet.
+        waitForLeaders: false,
         topics: [
           {
             topic: topic.name,
@@ -115,6 +121,26 @@ async function createMissing(
     }
   }
 }
+
+/** A broker learns of what was created a moment later. What is not there in time is found by the comparison. */
+async function untilThere(
+  admin: Admin,
+  topics: readonly KafkaTopic[],
+  clock: Clock,
+): Promise<void> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    try {
+      const there = await partitionsByTopic(admin, topics);
+      if (topics.every(({ name, partitions }) => (there.get(name) ?? 0) >= partitions)) return;
+    } catch (error) {
+      if (attempt === attemptsMax) throw error;
+    }
+    await clock.sleep(attemptDelayMs);
+  }
+}
+
+const attemptsMax = 100;
+const attemptDelayMs = 100;
 
 async function partitionsByTopic(
   admin: Admin,

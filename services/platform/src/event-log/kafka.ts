@@ -35,7 +35,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
   const kafka = createKafkaClient(options.settings, timeouts, options.logger);
   const { ensure, topics } = options;
   if (ensure !== undefined) {
-    await ensureKafkaTopics(kafka, topics, ensure.topicSettings, ensure.mode);
+    await ensureKafkaTopics(kafka, topics, ensure.topicSettings, ensure.mode, options.clock);
   }
   return new KafkaEventLog(kafka, timeouts, options);
 }
@@ -83,11 +83,8 @@ class KafkaEventLog implements EventLog {
       kafka: this.#kafka,
       timeouts: this.#timeouts,
       clock: this.#options.clock,
-      closed: () => {
-        if (opened !== undefined) this.#open.delete(opened);
-      },
+      closed: (closed) => this.#open.delete(closed),
     });
-    const opened: LogReader | undefined = reader;
     this.#open.add(reader);
     return reader;
   }
