@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Grain } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { AppendOutcome, type AppendResult } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { ErasureGround, ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
 import {
@@ -13,9 +14,11 @@ import {
 } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { foreignMint, mintOf, type TokenMint } from '../harness/access-tokens.ts';
 import { type Api, CallFailure, openApi } from '../harness/api.ts';
-import { jsonLine, runLethe, saidError } from '../harness/lethe.ts';
+import { figuresComplete, queryMetric } from '../harness/figures.ts';
+import { jsonLine, runLethe, saidError, type LetheResult } from '../harness/lethe.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { NotStarted, type RunningServer, startServer } from '../harness/server.ts';
+import { violationsIn } from '../harness/stored-laws.ts';
 import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
 import { messageAdded, newEvent, newEventId, ticketOpened } from '../harness/ticket-events.ts';
 
@@ -25,6 +28,7 @@ const elsewhere = 'tenant-elsewhere';
 
 describe('bad input', function () {
   this.timeout(120_000);
+  const accepted = AppendOutcome.APPEND_OUTCOME_ACCEPTED;
   const keeper = createProcessKeeper();
   const folder = makeFolder();
   const dataFolder = join(folder, 'data');
@@ -55,8 +59,17 @@ describe('bad input', function () {
     removeFolder(folder);
   });
 
-  const append = async (...events: NewTicketEvent[]): Promise<AppendResult[]> =>
-    (await api.unary(appendTicketEvents, { events }, token)).results;
+  /** Accepted events by id: what the figures must hold in the end. */
+  const accepts = new Map<string, string>();
+  const append = async (...events: NewTicketEvent[]): Promise<AppendResult[]> => {
+    const { results } = await api.unary(appendTicketEvents, { events }, token);
+    results.forEach(({ outcome, eventId }, index) => {
+      if (outcome === accepted) accepts.set(eventId, events[index]?.event?.event?.$case ?? '');
+    });
+    return results;
+  };
+  const lethe = async (...args: readonly string[]): Promise<LetheResult> =>
+    await runLethe(keeper, [...args, '--json', '--data', dataFolder]);
   const appendOne = async (event: NewTicketEvent): Promise<AppendResult> => {
     const [result] = await append(event);
     assert.ok(result !== undefined);
@@ -74,7 +87,6 @@ describe('bad input', function () {
     const request = { ticket: { $case: 'ticketId', value: ticketId } } as const;
     return (await api.unary(getTranscript, request, token)).entries.length;
   };
-  const accepted = AppendOutcome.APPEND_OUTCOME_ACCEPTED;
 
   it('that is no protobuf is INVALID_ARGUMENT', async () => {
     const garbage = Buffer.from('ffffffffffffffff', 'hex');
@@ -120,6 +132,13 @@ describe('bad input', function () {
       [AppendOutcome.APPEND_OUTCOME_INVALID, 'EVENT_TOO_LARGE'],
     );
     assert.equal(await eventsOf('L-1'), 1);
+  });
+
+  it('that is larger than a message may be is refused by the transport, and the next is taken', async () => {
+    const events = [newEvent('L-2', ticketOpened('large', 'x'.repeat(9_000_000)))];
+    const { code } = await failure(api.unary(appendTicketEvents, { events }, token));
+    assert.equal(code, 'RESOURCE_EXHAUSTED');
+    assert.equal((await appendOne(newEvent('L-3', ticketOpened('large')))).outcome, accepted);
   });
 
   it('with a token that is missing, expired, foreign or for another role', async () => {
@@ -264,18 +283,52 @@ describe('bad input', function () {
   });
 
   it('leaves a server that serves, and a command that says what to do', async () => {
-    const status = await runLethe(keeper, ['status', '--json', '--data', dataFolder]);
+    const status = await lethe('status');
     assert.equal(status.exitCode, 0, status.stderr);
     const { services } = jsonLine<{ services: Record<string, string> }>(status);
     assert.ok(
       Object.values(services).every((health) => health === 'serving'),
       status.stdout,
     );
-    const missing = await runLethe(
-      keeper,
-      `ticket show no-such-ticket --tenant ${here} --json --data ${dataFolder}`.split(' '),
-    );
+    const missing = await lethe('ticket', 'show', 'no-such-ticket', '--tenant', here);
     assert.equal(missing.exitCode, 1);
     assert.equal(saidError(missing).reason, 'TICKET_UNKNOWN');
+    const second = await lethe('up', '--once', '--port', '0', '--health-port', '0');
+    assert.equal(second.exitCode, 1);
+    const { reason, next } = saidError(second);
+    assert.equal(reason, 'DATA_FOLDER_IN_USE');
+    assert.match(next ?? '', /stop it|another/i);
+  });
+
+  it('leaves nothing half-written: the figures hold what was accepted, the stores agree', async () => {
+    const grain = Grain.GRAIN_TOTAL;
+    await figuresComplete(api, token, grain);
+    const created = await queryMetric(api, token, { metricId: 'created', grain });
+    const opened = Array.from(accepts.values()).filter((type) => type === 'ticketOpened');
+    assert.deepEqual(
+      created.rows.map(({ exact }) => exact),
+      [BigInt(opened.length)],
+    );
+    const foreign = mint.mint({ tenant: elsewhere, roles: ['reader'] });
+    const replies = await queryMetric(api, foreign, { metricId: 'replies', grain });
+    assert.ok(replies.rows.every(({ exact }) => exact === 0n));
+    assert.equal((await server.stop()).exitCode, 0);
+    assert.deepEqual(await violationsIn(dataFolder), []);
+  });
+
+  it('as a folder whose keyring is gone stops the start, until the keyring is back', async () => {
+    const keyring = join(dataFolder, 'keyring.json');
+    const intact = readFileSync(keyring);
+    rmSync(keyring);
+    const error = await startServer(keeper, { dataFolder, logFile }).then(
+      () => assert.fail('the server started'),
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof NotStarted && error.next !== '', String(error));
+    assert.match(error.reason, /^(KMS|KEYRING)_/);
+    writeFileSync(keyring, intact, { mode: 0o600 });
+    chmodSync(keyring, 0o600);
+    const mended = await startServer(keeper, { dataFolder, logFile });
+    assert.equal((await mended.stop()).exitCode, 0);
   });
 });
