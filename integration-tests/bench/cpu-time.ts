@@ -4,6 +4,12 @@ export function cpuUs(): number {
   return user + system;
 }
 
+/** CPU time of the calling thread alone, microseconds; what other processes take does not count. */
+export function threadUs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
+}
+
 /** CPU microseconds that the process spent while `work` ran. Nothing else may run meanwhile. */
 export async function cpuUsOf(work: () => void | Promise<void>): Promise<number> {
   const before = cpuUs();

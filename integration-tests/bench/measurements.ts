@@ -12,12 +12,12 @@ export interface Measurement {
 export const measurements: readonly Measurement[] = [
   {
     figures: ['seal', 'open'],
-    limitMs: 15_000,
+    limitMs: 30_000,
     load: async () => (await import('./seal-open.ts')).measureSealOpen,
   },
   {
     figures: ['cpu-per-event'],
-    limitMs: 95_000,
+    limitMs: 110_000,
     load: async () => {
       // First: what is loaded already cannot be replaced any more.
       (await import('./replace-sealing.ts')).replaceSealing();
@@ -31,17 +31,17 @@ export const measurements: readonly Measurement[] = [
   },
   {
     figures: ['projection'],
-    limitMs: 50_000,
+    limitMs: 70_000,
     load: async () => (await import('./projection.ts')).measureProjection,
   },
   {
     figures: ['unreadable', 'unreadable-p50', 'cold-seals', 'cold-seals-time'],
-    limitMs: 55_000,
+    limitMs: 70_000,
     load: async () => (await import('./keys.ts')).measureKeys,
   },
   {
     figures: ['person-keys', 'ticket-keys'],
-    limitMs: 50_000,
+    limitMs: 60_000,
     load: async () => (await import('./key-rows.ts')).measureKeyRows,
   },
 ];

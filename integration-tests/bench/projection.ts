@@ -12,7 +12,7 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { wrapLog } from '@lethe/platform/testing/wrapped-log.ts';
 import { Record as LogRecord, ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
-import { cpuUs, cpuUsOf } from './cpu-time.ts';
+import { cpuUs, cpuUsOf, threadUs } from './cpu-time.ts';
 import { figureOf, type Tell } from './figure.ts';
 import { combinePairs, type Pair, quantile } from './pairs.ts';
 import { type PhaseCosts, pureCosts } from './projection-phases.ts';
@@ -34,6 +34,7 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
   const pairs: Pair[] = [];
   const replayed: PhaseCosts[] = [];
   // The first portion warms up.
+  let totalUs = 0;
   const beganMs = performance.now();
   for (let portion = 0; portion < portions; portion += 1) {
     if (pairs.length > 0 && performance.now() - beganMs > portionsForMs) break;
@@ -42,6 +43,7 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
     if (portion === 1) meter.reset();
     const bareFirst = portion % 2 === 0 ? bareUs(records) : undefined;
     const measuredUs = await cpuUsOf(async () => await drain(world, projection));
+    if (portion > 0) totalUs += measuredUs;
     const baselineUs = bareFirst ?? bareUs(records);
     if (portion === 0) continue;
     pairs.push({ measured: perSecond(measuredUs), baseline: perSecond(baselineUs) });
@@ -58,7 +60,7 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
         target: { sense: 'at least', limit: 25_000, of: 'measured' },
         notes: [
           `per second of CPU of the whole process, chdb's and SQLite's threads included; ${counted} events in chunks of ${chunkRecords}, ${tenants} tenants, ${persons} contributors, the last two hours`,
-          breakdown(meter, replayed, counted),
+          breakdown(meter, replayed, counted, totalUs / counted),
         ],
       },
       combinePairs(pairs),
@@ -115,7 +117,7 @@ async function drain(world: ProjectionWorld, projection: Projection): Promise<vo
   if (records !== portionRecords) throw new Error(`${records} of ${portionRecords} were projected`);
 }
 
-/** CPU microseconds per phase of the rounds, told apart by the moments at which the projection uses its ports. */
+/** CPU of the main thread per phase of the rounds, told apart by the moments at which the projection uses its ports. */
 interface Meter {
   readonly us: Record<'read' | 'decode' | 'open' | 'commit' | 'insert' | 'done', number>;
   /** Ends the running phase and begins the next one. */
@@ -130,7 +132,7 @@ function createMeter(): Meter {
   return {
     us,
     enter: (phase) => {
-      const nowUs = cpuUs();
+      const nowUs = threadUs();
       if (running !== undefined) us[running] += nowUs - beganUs;
       running = phase;
       beganUs = nowUs;
@@ -174,7 +176,12 @@ async function openMetered(world: ProjectionWorld, meter: Meter): Promise<Projec
   });
 }
 
-function breakdown({ us }: Meter, replayed: readonly PhaseCosts[], counted: number): string {
+function breakdown(
+  { us }: Meter,
+  replayed: readonly PhaseCosts[],
+  counted: number,
+  total: number,
+): string {
   const each = (phase: keyof Meter['us']) => us[phase] / counted;
   const pure = (phase: keyof PhaseCosts) =>
     quantile(
@@ -193,9 +200,10 @@ function breakdown({ us }: Meter, replayed: readonly PhaseCosts[], counted: numb
     ['insert (chdb)', each('insert')],
     ['mark done', each('done')],
   ] as const;
-  const total = parts.reduce((sum, [, cost]) => sum + cost, 0);
-  const shares = parts.map(
+  const onMain = parts.reduce((sum, [, cost]) => sum + cost, 0);
+  const all = [...parts, ['all other threads', Math.max(0, total - onMain)] as const];
+  const shares = all.map(
     ([name, cost]) => `${name} ${cost.toFixed(1)} (${((cost / total) * 100).toFixed(0)} %)`,
   );
-  return `µs CPU per event, by when the projection uses its ports; accept and fold by replaying the same events: ${shares.join(', ')}`;
+  return `µs CPU of the main thread per event, by when the projection uses its ports; accept and fold by replaying the same events: ${shares.join(', ')}`;
 }

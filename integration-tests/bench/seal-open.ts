@@ -10,6 +10,7 @@ import { figureOf, type Tell } from './figure.ts';
 import { combinePairs, runPairs } from './pairs.ts';
 
 const pairs = 31;
+const pairsForMs = 5_000;
 const boxesPerSide = 4_000;
 /** A record has three parts or so: its header and list of parts are encoded once for all of them. */
 const partsPerRecord = 3;
@@ -71,8 +72,8 @@ export async function measureSealOpen(_names: ReadonlySet<string>, tell: Tell): 
   for (const name of ['seal', 'open'] as const) {
     const measured = () => cpuUsPerBox(ours[name]);
     const baseline = () => cpuUsPerBox(theirs[name]);
-    await runPairs(3, measured, baseline);
-    const result = combinePairs(await runPairs(pairs, measured, baseline));
+    await runPairs(3, measured, baseline, pairsForMs);
+    const result = combinePairs(await runPairs(pairs, measured, baseline, pairsForMs));
     tell(
       figureOf(
         {

@@ -1,3 +1,5 @@
+import { threadUs } from './cpu-time.ts';
+
 /** What the replaced modules of replace-sealing.ts do. In the benchmark only: no product code knows of it. */
 export interface SealingSwitch {
   /** Off: boxes hold their plaintext, and nothing is bound to anything. */
@@ -20,9 +22,4 @@ export function withTime<Result>(work: () => Result): Result {
   } finally {
     sealingSwitch.tookUs += threadUs() - before;
   }
-}
-
-function threadUs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return user + system;
 }
