@@ -121,7 +121,7 @@ function settingsOf({ durable, tls, settings }: LocalPostgresOptions, port: numb
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: '',
-    max_connections: '200',
+    max_connections: '1000',
     shared_buffers: '64MB',
     fsync: durable ? 'on' : 'off',
     full_page_writes: durable ? 'on' : 'off',

@@ -79,5 +79,10 @@ async function withAdvisoryLocks<Schema, T>(
     if (taken) mine.add(name);
     return taken;
   };
-  return work({ db: connection, tryLock });
+  const result = await Promise.allSettled([work({ db: connection, tryLock })]);
+  // So that the next session finds them free at once; where this fails, the end of the connection frees them.
+  await Promise.allSettled([sql`select pg_advisory_unlock_all()`.execute(connection)]);
+  const [outcome] = result;
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
 }
