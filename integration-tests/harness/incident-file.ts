@@ -31,8 +31,13 @@ const states =
   );
 const priorities = ['1 - Critical', '2 - High', '3 - Moderate', '3 - Moderate', '4 - Low'];
 
+/** What the import journey imports. */
+export function journeyRows(): readonly IncidentRow[] {
+  return makeIncidentRows('import-journey', 120);
+}
+
 /** A made-up export: incidents interleaved as in life, reopened, contradicting themselves, with unknowns. */
-export function makeIncidentRows(seed: string, incidents: number): readonly IncidentRow[] {
+function makeIncidentRows(seed: string, incidents: number): readonly IncidentRow[] {
   const random = createSeededRandom(seed);
   const waiting = Array.from({ length: incidents }, (_, index) => lifeOf(random, index + 1));
   const rows: IncidentRow[] = [];
@@ -83,6 +88,17 @@ function lifeOf(random: SeededRandom, index: number): IncidentRow[] {
 function sourceDate(atMs: number): string {
   const [day = '', time = ''] = new Date(atMs).toISOString().split('T');
   return `${day.split('-').toReversed().join('-')} ${time.slice(0, 5)}`;
+}
+
+/** The texts of the rows that are long enough to be searched for: none may be found outside of boxes. */
+export function incidentTexts(rows: readonly IncidentRow[]): readonly string[] {
+  const texts = rows.flatMap((row) => [
+    row.caller_id,
+    row.opened_by,
+    row.assigned_to,
+    row.location,
+  ]);
+  return Array.from(new Set(texts)).filter((text) => Buffer.byteLength(text) >= 16);
 }
 
 /** The file: a header, then the rows; a text is taken as a line of its own. */

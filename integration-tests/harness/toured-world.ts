@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { findShowcase, type Showcase } from '@lethe/cli/tour/showcase.ts';
 import { defaultHelpDesk, type HelpDeskSettings } from '@lethe/cli/generator/help-desk.ts';
 import { runLethe, startLethe, type LetheResult } from './lethe.ts';
-import { watchLog, type SeenRecords } from './log-watch.ts';
+import { erasedEntries, watchLog, type SeenRecords } from './log-watch.ts';
 import { once } from './once.ts';
 import { createProcessKeeper, type ProcessKeeper } from './processes.ts';
 import { startServer, type RunningServer } from './server.ts';
@@ -21,8 +21,10 @@ export interface TouredWorld {
   /** `lethe up --tour --once` on a fresh folder, and the same again. */
   readonly first: LetheResult;
   readonly second: LetheResult;
-  /** What lay on the log during the first. */
+  /** What lay on the log during the first; other suites have added to it since. */
   readonly seen: SeenRecords;
+  /** Which of these the tour’s erasure took. */
+  readonly erased: readonly number[];
   /** The server on the folder, started when it is not running. */
   server(): Promise<RunningServer>;
 }
@@ -57,6 +59,7 @@ async function tour(folder: string, keeper: ProcessKeeper): Promise<TouredWorld>
   const touring = startLethe(keeper, up, { LETHE_LOG_LEVEL: 'debug' });
   const seen = await watchLog(dataFolder, touring.ended);
   const first = await touring.result;
+  const erased = erasedEntries(dataFolder);
   const second = await runLethe(keeper, [...up, '--json']);
   const servers: RunningServer[] = [];
   return {
@@ -69,6 +72,7 @@ async function tour(folder: string, keeper: ProcessKeeper): Promise<TouredWorld>
     first,
     second,
     seen,
+    erased,
     server: async () => {
       const newest = servers.at(-1);
       if (newest?.isRunning() === true) return newest;

@@ -6,7 +6,7 @@ import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.
 import { mintOf } from '../harness/access-tokens.ts';
 import { CallFailure, openApi, type Api } from '../harness/api.ts';
 import { figuresComplete, queryMetric } from '../harness/figures.ts';
-import { incidentCsv, makeIncidentRows, type IncidentRow } from '../harness/incident-file.ts';
+import { incidentCsv, journeyRows, type IncidentRow } from '../harness/incident-file.ts';
 import { jsonLine, runLethe, saidError, type LetheResult } from '../harness/lethe.ts';
 import { touredWorld, touredWorldTimeoutMs, type TouredWorld } from '../harness/toured-world.ts';
 
@@ -102,7 +102,7 @@ interface ImportResult {
 
 describe('lethe import', function () {
   this.timeout(60_000);
-  const rows = makeIncidentRows('import-journey', 120);
+  const rows = journeyRows();
   const expected = countRows(rows);
   let world: TouredWorld;
   let api: Api;
