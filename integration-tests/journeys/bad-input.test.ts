@@ -54,9 +54,9 @@ describe('bad input', function () {
     }
   });
   after(async () => {
-    api.close();
     await keeper.stopAll();
     removeFolder(folder);
+    api.close();
   });
 
   /** Accepted events by id: what the figures must hold in the end. */
