@@ -35,6 +35,7 @@ describe('Kafka', function () {
       log,
       topics: [topics[0].name, topics[1].name],
       openAgain: open,
+      keepsOlderOfOneId: false,
       compacted: () => compacted(broker.address, log, topics[0].name),
       destroy: async () => {
         for (const each of opened) await each.close();

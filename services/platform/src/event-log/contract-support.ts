@@ -8,6 +8,8 @@ export interface EventLogSubject {
   readonly log: EventLog;
   /** Two empty topics of at least three partitions each, never used before. */
   readonly topics: readonly [string, string];
+  /** Whether only a tombstone takes records away. Kafka also drops the older of two records of one event id. */
+  readonly keepsOlderOfOneId: boolean;
   /** The same log as another process sees it. */
   openAgain(): Promise<EventLog>;
   /** Resolves when records with a later tombstone are gone. */

@@ -101,9 +101,15 @@ export function tombstoneContract({ subject, log, first, readerFromStart }: Cont
     ]);
     await subject().compacted();
     const entries = await readToEnd(log(), await readerFromStart(), subject().topics);
-    // A log that compacts by key drops the older of two records of b as well.
-    const lines = described(entries.get(`${first().topic}/0`)).filter((line) => line !== '2 b');
-    assert.deepEqual(lines, ['3 c', `tombstone ${hexNamed('a')}`, '4 b resealed', 'tick 4']);
+    const lines = described(entries.get(`${first().topic}/0`));
+    const kept = ['3 c', `tombstone ${hexNamed('a')}`, '4 b resealed', 'tick 4'];
+    if (subject().keepsOlderOfOneId) assert.deepEqual(lines, ['2 b', ...kept]);
+    // When compaction comes by is the broker's affair: the older one may be there or not.
+    else
+      assert.deepEqual(
+        lines.filter((line) => line !== '2 b'),
+        kept,
+      );
     assert.deepEqual(described(entries.get(`${first().topic}/1`)), ['1 a']);
   });
 

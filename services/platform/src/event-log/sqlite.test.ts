@@ -62,6 +62,7 @@ describe('event log in SQLite', () => {
       log,
       topics,
       openAgain: async () => openAt(path),
+      keepsOlderOfOneId: true,
       compacted: async () => {},
       destroy: async () => {},
     };
