@@ -4,7 +4,7 @@ export const logReasons = {
     code: 'DATA_LOSS',
     meaning:
       "The log holds sequences that the owner's table never gave: the database lost commits.",
-    next: "Restore the database to its newest state, or see the operators' guide on repair.",
+    next: 'Restore the database to its newest state, or stop the server and run `lethe repair`; see docs/operators/repair.md.',
   },
   SEQUENCE_GAP: {
     code: 'DATA_LOSS',
@@ -15,7 +15,34 @@ export const logReasons = {
     code: 'DATA_LOSS',
     meaning:
       'The bytes of a record on the log are no record, or one of another event id than its key.',
-    next: 'Treat it as an incident; the consumer has stopped this partition.',
+    next: 'Treat it as an incident; the record is parked, or its partition has stopped where nothing may be parked.',
+  },
+  RECORD_KEY_WRONG: {
+    code: 'DATA_LOSS',
+    meaning:
+      'A record lies on the log under a key that is not its own, so an erasure could never reach it there.',
+    next: 'Treat it as an incident: something other than the relay of its owner wrote it. See docs/operators/parking.md.',
+  },
+  RECORD_NEWER: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'A record has a newer schema version than this version of the service knows.',
+    next: 'Upgrade the service, then `lethe parked replay`.',
+  },
+  STREAM_PARKED: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'An earlier event of the same stream is parked; this one waits behind it, in order.',
+    next: 'See what holds the stream: `lethe parked show`.',
+  },
+  POISON_LIMIT: {
+    code: 'FAILED_PRECONDITION',
+    meaning:
+      'Too many events of a partition cannot be applied: 100 in a row, or more than 1 % of 10,000.',
+    next: 'Find what they have in common (`lethe parked list`), mend it, restart the service; see docs/operators/parking.md.',
+  },
+  PARKED_STREAM_UNKNOWN: {
+    code: 'NOT_FOUND',
+    meaning: 'The service has parked no such stream, or it was replayed or erased meanwhile.',
+    next: 'List what is parked: `lethe parked list`.',
   },
   SEQUENCE_CONFLICT: {
     code: 'ABORTED',

@@ -3,8 +3,10 @@
  * docs/errors.md lists the same; a test holds the two together. A reason never changes its code or meaning.
  */
 
+import { callReasons } from './call-reasons.ts';
 import type { CanonicalCode } from './canonical-code.ts';
 import { logReasons } from './log-reasons.ts';
+import { storeReasons } from './store-reasons.ts';
 
 export type { CanonicalCode } from './canonical-code.ts';
 
@@ -74,6 +76,8 @@ export const reasons = {
     meaning: 'No access rule lists this method, so nobody may call it.',
     next: 'Check the method name.',
   },
+  // Between services
+  ...callReasons,
   // Tenants, tickets, erasures
   TENANT_UNKNOWN: {
     code: 'NOT_FOUND',
@@ -225,6 +229,11 @@ export const reasons = {
   },
   // Log and stores
   ...logReasons,
+  REBUILD_RUNNING: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'Another rebuild of this service is under way.',
+    next: 'Wait for its end, or end the command that started it; see docs/operators/rebuild.md.',
+  },
   TOO_MUCH_PENDING: {
     code: 'RESOURCE_EXHAUSTED',
     meaning: 'Too many committed events wait for the log.',
@@ -235,6 +244,7 @@ export const reasons = {
     meaning: 'A store of the service cannot be reached.',
     next: 'Retry later.',
   },
+  ...storeReasons,
   NESTED_TRANSACTION: {
     code: 'INTERNAL',
     meaning: 'Code inside a transaction used the database outside of it.',

@@ -1,0 +1,19 @@
+/** The part of the catalogue (reasons.ts) that is about stores which have no room, are damaged or do not fit together. */
+export const storeReasons = {
+  STORE_FULL: {
+    code: 'RESOURCE_EXHAUSTED',
+    meaning: 'The disk of a store is full; nothing of the call was stored.',
+    next: 'Make room on the disk; what was acknowledged is kept. A server that is still running goes on by itself, one that ended goes on when it is started.',
+  },
+  STORE_DAMAGED: {
+    code: 'DATA_LOSS',
+    meaning: 'A file of the data folder cannot be read: it was cut off or overwritten.',
+    next: 'Stop the server and run `lethe repair --dry-run`: it says what can be mended and how. See docs/operators/repair.md.',
+  },
+  LEDGER_AHEAD_OF_TABLE: {
+    code: 'DATA_LOSS',
+    meaning:
+      'The ledger holds rows that no chunk of the database accounts for: the database lost commits.',
+    next: 'Stop the server and run `lethe repair`; counting on would count events twice. See docs/operators/repair.md.',
+  },
+} as const;
