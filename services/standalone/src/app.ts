@@ -17,6 +17,7 @@ import { openEmbeddedClickHouse } from './aggregate-store.ts';
 import { composeServices } from './compose.ts';
 import type { StandaloneConfig } from './config.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
+import { explainFullDisk } from './full-disk.ts';
 import { serveHealth } from './health.ts';
 import { openSigningKey, publicKeyOf, publicPemOf } from './key-files.ts';
 import { addReflection } from './reflection.ts';
@@ -25,7 +26,7 @@ import { createUndoStack, type UndoStack } from './undo-stack.ts';
 export interface StandaloneRuntime {
   readonly logger: Logger;
   /** Called when the process cannot go on, such as with a database that hangs on a full disk. */
-  readonly onFatal: (error: ServiceError) => void;
+  readonly onFatal: (error: unknown) => void;
   /** Settings of the single services, by variable name. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -45,7 +46,7 @@ export const standaloneAudience = 'lethe';
 /**
  * Opens the data folder, starts all six services over the embedded stores and listens. Whatever was opened is closed
  * again when a later step throws. Throws typed errors that say what to do: DATA_FOLDER_IN_USE, DATA_FOLDER_NEWER,
- * KEYRING_DAMAGED, PORT_IN_USE, DATA_FOLDER_UNUSABLE, STORE_UNAVAILABLE, SCHEMA_NEWER.
+ * KEYRING_DAMAGED, PORT_IN_USE, DATA_FOLDER_UNUSABLE, STORE_UNAVAILABLE, STORE_FULL, STORE_DAMAGED, SCHEMA_NEWER.
  */
 export async function startStandalone(
   config: StandaloneConfig,
@@ -57,8 +58,9 @@ export async function startStandalone(
     undo.push(async () => folder.release());
     return await startInFolder(config, runtime, folder, undo);
   } catch (error) {
+    const explained = await explainFullDisk(error, config.dataFolder);
     await undo.run();
-    throw error;
+    throw explained;
   }
 }
 
@@ -93,15 +95,18 @@ async function startInFolder(
   const registrations = [...services.values()].flatMap((service) => service.publicApi);
   const server = createGrpcServer({
     registrations,
-    verifyToken: createAccessTokenVerifier(
-      {
-        issuer: standaloneIssuer,
-        audience: standaloneAudience,
-        verificationKey: await publicKeyOf(issuer),
-        algorithms: ['EdDSA'],
-      },
-      systemClock,
-    ),
+    callers: {
+      by: 'token',
+      verifyToken: createAccessTokenVerifier(
+        {
+          issuer: standaloneIssuer,
+          audience: standaloneAudience,
+          verificationKey: await publicKeyOf(issuer),
+          algorithms: ['EdDSA'],
+        },
+        systemClock,
+      ),
+    },
     logger: runtime.logger,
   });
   await addReflection(
@@ -130,7 +135,10 @@ async function openStores(folder: DataFolder, runtime: StandaloneRuntime, undo: 
   });
   undo.push(async () => await eventLog.close());
   const databases = createPgliteDatabases(await openPglite(folder.postgres), {
-    onHung: (reason) => runtime.onFatal(new ServiceError('STORE_UNAVAILABLE', reason)),
+    onHung: (reason) => {
+      const failure = new ServiceError('STORE_UNAVAILABLE', reason);
+      void explainFullDisk(failure, folder.root).then(runtime.onFatal);
+    },
     killsHungProcess: true,
   });
   undo.push(async () => await databases.close());

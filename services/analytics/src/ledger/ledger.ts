@@ -123,6 +123,8 @@ function parseRow(row: unknown, { groupBy }: Pick<MetricQuery, 'groupBy'>): Ledg
 
 /** ClickHouse's names of failures after which the same statement may succeed. */
 const transientTypes: ReadonlySet<string> = new Set([
+  'CANNOT_FSYNC',
+  'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
   'MEMORY_LIMIT_EXCEEDED',
   'NETWORK_ERROR',
   'NOT_ENOUGH_SPACE',
@@ -142,6 +144,11 @@ function refused(error: unknown): never {
     throw new ServiceError('INTERNAL_DEFECT', message, { cause: error });
   }
   const said = typeof type === 'string' ? type : 'no answer';
+  if (said === 'NOT_ENOUGH_SPACE') {
+    throw new ServiceError('STORE_FULL', 'The disk of the aggregate store is full.', {
+      cause: error,
+    });
+  }
   const message = `The aggregate store failed: ${said}.`;
   throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
 }

@@ -22,6 +22,9 @@ export class DatabaseError extends Error {
 /** SQLSTATE of a broken unique constraint. */
 export const uniqueViolation = '23505';
 
+/** SQLSTATE of a file that could not grow. */
+const diskFull = '53100';
+
 /**
  * Classes of SQLSTATE after which the same transaction may succeed: connection, rollback by the server
  * (serialization, deadlock), resources, operator intervention, system error.
@@ -41,8 +44,8 @@ function textOf(source: object, field: string): string | undefined {
 }
 
 /**
- * Turns a driver's error into one without values: STORE_UNAVAILABLE when a retry may succeed, otherwise a
- * DatabaseError. Anything that is not a server's answer comes back as it was.
+ * Turns a driver's error into one without values: STORE_FULL on a full disk, STORE_UNAVAILABLE when a retry may
+ * succeed otherwise, else a DatabaseError. Anything that is not a server's answer comes back as it was.
  */
 export function sanitizeDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -59,6 +62,10 @@ export function sanitizeDatabaseError(error: unknown): unknown {
     constraint,
     table,
   );
+  if (sqlState === diskFull) {
+    const message = `the disk of the database is full: ${clean.message}`;
+    return new ServiceError('STORE_FULL', message, { cause: clean });
+  }
   if (!retryableClasses.has(stateClass) && !retryableStates.has(sqlState)) return clean;
   return new ServiceError('STORE_UNAVAILABLE', `the database refused for now: ${clean.message}`, {
     cause: clean,

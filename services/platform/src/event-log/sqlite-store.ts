@@ -52,29 +52,30 @@ export interface PartitionState {
 
 const noBytes = new Uint8Array(0);
 
-/** The statements of the log file. Everything is synchronous; errors are STORE_UNAVAILABLE with the path. */
+/**
+ * The statements of the log file. Everything is synchronous; errors name the path and are STORE_UNAVAILABLE, STORE_FULL
+ * on a full disk, STORE_DAMAGED for a file that is no database or broken inside.
+ */
 export class SqliteStore {
   readonly path: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Throws STORE_UNAVAILABLE when the file is no event log, DATA_FOLDER_NEWER when a newer Lethe made it. */
+  /** Throws STORE_DAMAGED when the file is no event log, DATA_FOLDER_NEWER when a newer Lethe made it. */
   constructor(path: string, busyTimeoutMs: number) {
     this.path = path;
     this.#db = this.guard(() => openFile(path, busyTimeoutMs));
     this.guard(() => this.#prepareSchema());
   }
 
-  /** Turns SQLite's errors into STORE_UNAVAILABLE; they carry names of constraints and files, no values. */
+  /** Turns SQLite's errors into ours; they carry names of constraints and files, no values. */
   guard<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {
       if (error instanceof ServiceError) throw error;
       const said = error instanceof Error ? error.message : 'unknown failure';
-      throw new ServiceError('STORE_UNAVAILABLE', `event log ${this.path}: ${said}`, {
-        cause: error,
-      });
+      throw new ServiceError(reasonOf(error), `event log ${this.path}: ${said}`, { cause: error });
     }
   }
 
@@ -211,6 +212,18 @@ export class SqliteStore {
       if (version === 0n) this.#db.exec(schema);
     });
   }
+}
+
+/** SQLite's primary result codes: https://www.sqlite.org/rescode.html */
+const sqliteCodes = { corrupt: 11, full: 13, notADatabase: 26 } as const;
+
+function reasonOf(error: unknown): 'STORE_UNAVAILABLE' | 'STORE_FULL' | 'STORE_DAMAGED' {
+  const extended: unknown = error instanceof Error ? Reflect.get(error, 'errcode') : undefined;
+  // The low byte; the rest is detail.
+  const code = typeof extended === 'number' ? extended & 0xff : 0;
+  if (code === sqliteCodes.full) return 'STORE_FULL';
+  const isDamaged = code === sqliteCodes.corrupt || code === sqliteCodes.notADatabase;
+  return isDamaged ? 'STORE_DAMAGED' : 'STORE_UNAVAILABLE';
 }
 
 function openFile(path: string, busyTimeoutMs: number): DatabaseSync {

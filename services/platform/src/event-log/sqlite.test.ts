@@ -196,7 +196,7 @@ describe('event log in SQLite', () => {
       'this is not a database, and it is long enough to have a header'.repeat(100),
     );
     assert.throws(() => openAt(path), {
-      reason: 'STORE_UNAVAILABLE',
+      reason: 'STORE_DAMAGED',
       message: new RegExp(path),
     });
   });
@@ -223,7 +223,7 @@ describe('event log in SQLite', () => {
         await damaged.close();
       }
     };
-    await assert.rejects(readAll(), { reason: 'STORE_UNAVAILABLE', message: new RegExp(path) });
+    await assert.rejects(readAll(), { reason: 'STORE_DAMAGED', message: new RegExp(path) });
   });
 
   it('refuses a file that a newer version made', async () => {

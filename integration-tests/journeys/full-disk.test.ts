@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
+import type { FullDiskRound } from './full-disk-run.ts';
+
+const script = fileURLToPath(new URL('./full-disk-run.ts', import.meta.url));
+/** A mount namespace of its own: the volume goes with its last process, and root is needed in there alone. */
+const asRoot = process.getuid?.() === 0;
+const namespace = asRoot ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
+
+function canMount(): boolean {
+  const folder = makeFolder();
+  try {
+    const mount = ['mount', '-t', 'tmpfs', 'lethe-probe', folder];
+    return spawnSync('unshare', [...namespace, ...mount]).status === 0;
+  } finally {
+    removeFolder(folder);
+  }
+}
+
+async function fillDisk(folder: string, seed: string, rounds: number): Promise<FullDiskRound[]> {
+  const args = [...namespace, process.execPath, script, folder, seed, String(rounds)];
+  const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const found = out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as FullDiskRound);
+  assert.equal(found.length, rounds, err);
+  return found;
+}
+
+/** What a caller may be told; each may be tried again. */
+const refusalsKnown = ['STORE_FULL', 'STORE_UNAVAILABLE', 'KEYS_UNAVAILABLE', 'UNAVAILABLE'];
+const rounds = Number(process.env['LETHE_DISK_ROUNDS'] ?? 2);
+
+describe('a disk that is full at a random moment, and then has room again', function () {
+  this.timeout(120_000 + rounds * 60_000);
+  const folder = makeFolder();
+  const seed = process.env['LETHE_DISK_SEED'] ?? String(randomInt(1_000_000));
+  let found: readonly FullDiskRound[] = [];
+  before('a small volume is filled', async function () {
+    if (!canMount()) {
+      console.error('!!! no small volume can be mounted here: a full disk is NOT CHECKED');
+      this.skip();
+    }
+    console.log(`LETHE_DISK_SEED=${seed}`);
+    found = await fillDisk(folder, seed, rounds);
+  });
+  after(() => removeFolder(folder));
+
+  it('loses no event that was acknowledged', () => {
+    for (const { acknowledged, lost } of found) {
+      assert.ok(acknowledged > 0, 'events were accepted before the disk was full');
+      assert.deepEqual(lost, []);
+    }
+  });
+
+  it('counts every event once: what was acknowledged, and what was refused and sent again', () => {
+    for (const { events, counted } of found) assert.equal(counted, events);
+  });
+
+  it('answers callers with a reason, and goes on by itself or ends with one', () => {
+    for (const { refusals, ended, lastWords, wentOn } of found) {
+      const reasons = Object.keys(refusals);
+      assert.ok(reasons.length > 0, 'the disk was full');
+      assert.ok(
+        reasons.every((reason) => refusalsKnown.includes(reason)),
+        reasons.join(', '),
+      );
+      if (ended === undefined) assert.notEqual(wentOn, false);
+      else assert.match(lastWords, /The disk of the data folder .* is full/);
+    }
+  });
+
+  it('says so when it is started meanwhile', () => {
+    for (const { startsRefused } of found) {
+      for (const said of startsRefused) assert.match(said, /^STORE_FULL: The disk of the data/);
+    }
+  });
+
+  it('leaves sequences without a gap and no event twice', () => {
+    for (const { violations } of found) assert.deepEqual(violations, []);
+  });
+});

@@ -1,0 +1,37 @@
+import { statfs } from 'node:fs/promises';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+
+/** Below this much room hardly anything of ours can be written. */
+const roomMinBytes = 1024 * 1024;
+
+/** As the operating system, PostgreSQL, SQLite and ClickHouse say it. */
+const fullDiskText = /ENOSPC|no space left|disk is full|NOT_ENOUGH_SPACE/i;
+
+/**
+ * What failed, said as STORE_FULL when the disk of the data folder is the cause: an embedded store words it in a way of
+ * its own, or not at all. Any other failure comes back as it was.
+ */
+export async function explainFullDisk(failure: unknown, folder: string): Promise<unknown> {
+  if (failure instanceof ServiceError && failure.reason === 'STORE_FULL') return failure;
+  const freeBytes = await freeBytesOf(folder);
+  const isFull = freeBytes !== undefined && freeBytes < roomMinBytes;
+  if (!isFull && !saysFullDisk(failure)) return failure;
+  const room = freeBytes === undefined ? '' : ` (${Math.floor(freeBytes / 1024)} KiB are free)`;
+  const message = `The disk of the data folder ${folder} is full${room}; what was acknowledged is kept.`;
+  return new ServiceError('STORE_FULL', message, { cause: failure });
+}
+
+function saysFullDisk(failure: unknown): boolean {
+  if (!(failure instanceof Error)) return false;
+  return fullDiskText.test(failure.message) || saysFullDisk(failure.cause);
+}
+
+async function freeBytesOf(folder: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch {
+    // A folder that is not there is not full; the failure itself says what is wrong.
+    return undefined;
+  }
+}
