@@ -5,22 +5,26 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import kafkajs, { type AclEntry } from 'kafkajs';
-import { recordNamed } from '@lethe/platform/event-log/contract-support.ts';
-import { openKafkaEventLog } from '@lethe/platform/event-log/kafka.ts';
+import { eventIdNamed, recordNamed } from '@lethe/platform/event-log/contract-support.ts';
+import { openKafkaEventLog, type KafkaEventLogOptions } from '@lethe/platform/event-log/kafka.ts';
+import {
+  type KafkaAcl,
+  kafkaAcls,
+  type KafkaOperation,
+} from '@lethe/platform/event-log/kafka-acls.ts';
 import type { KafkaSettings } from '@lethe/platform/event-log/kafka-settings.ts';
-import { ensureKafkaTopics } from '@lethe/platform/event-log/kafka-topics.ts';
-import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import type { EventLog, LogReader } from '@lethe/platform/event-log/port.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
+import { serviceNames } from '@lethe/proto/access.ts';
+import { type Topic, topicNamed, topics } from '@lethe/proto/topics.ts';
 import { type LocalBroker, startLocalBroker } from '../../deploy/local/kafka.ts';
-import { bareClient, freshTopic, linesOn, quickTopics, requireKafka } from './kafka-subject.ts';
+import { bareClient, quickTopics, requireKafka } from './kafka-subject.ts';
 
-const passwords = {
-  owner: 'owner-password',
-  reader: 'reader-password',
-  stranger: 'stranger-password',
-};
+/** Those of the manifest, somebody whom the broker knows and nothing is granted to, and who creates the topics. */
+const users = [...serviceNames, 'lethe-admin', 'stranger'] as const;
+type User = (typeof users)[number];
 
 /** What the broker needs beside its plaintext listener, which the tests administrate it by. */
 const properties = `
@@ -84,10 +88,8 @@ function makeCertificates(folder: string): string {
   return `ssl.keystore.location=${join(folder, 'server.pem')}\n`;
 }
 
-describe('Kafka over TLS with SASL and ACLs', function () {
-  this.timeout(120_000);
-  const topic = freshTopic('secured', 2);
-  const other = freshTopic('others', 1);
+describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
+  this.timeout(180_000);
   const opened: EventLog[] = [];
   let folder: string;
   let broker: LocalBroker;
@@ -96,21 +98,19 @@ describe('Kafka over TLS with SASL and ACLs', function () {
     if (!requireKafka()) this.skip();
     folder = mkdtempSync(join(tmpdir(), 'lethe-kafka-security-'));
     writeFileSync(join(folder, 'extra'), properties + makeCertificates(folder));
-    for (const [user, password] of Object.entries(passwords))
-      writeFileSync(join(folder, user), `${password}\n`);
-    const users = Object.entries(passwords).map(
-      ([user, password]) => `--add-scram SCRAM-SHA-512=[name=${user},password=${password}]`,
+    for (const user of users) writeFileSync(join(folder, user), `${passwordOf(user)}\n`);
+    const scram = users.map(
+      (user) => `--add-scram SCRAM-SHA-512=[name=${user},password=${passwordOf(user)}]`,
     );
-    broker = await startLocalBroker(join(folder, 'extra'), users.join(' '));
+    broker = await startLocalBroker(join(folder, 'extra'), scram.join(' '));
     console.log(`    Apache Kafka ${broker.version}`);
     const port = Number(broker.address.split(':')[1]);
     address = `127.0.0.1:${port + 2}`;
-    const kafka = bareClient(broker.address);
-    await ensureKafkaTopics(kafka, [topic, other], quickTopics, 'create', systemClock);
-    const admin = kafka.admin();
+    const admin = bareClient(broker.address).admin();
     await admin.connect();
-    await admin.createAcls({ acl: aclsOf(topic.name) });
+    await admin.createAcls({ acl: kafkaAcls(topics).flatMap(entriesOf) });
     await admin.disconnect();
+    await openAs('lethe-admin', topics, { mode: 'create', topicSettings: quickTopics });
   });
   afterEach(async () => {
     for (const log of opened.splice(0)) await log.close();
@@ -120,24 +120,36 @@ describe('Kafka over TLS with SASL and ACLs', function () {
     if (folder !== undefined) rmSync(folder, { recursive: true });
   });
 
-  const settingsOf = (user: keyof typeof passwords): KafkaSettings => ({
+  const settingsOf = (user: User): KafkaSettings => ({
     brokers: [address],
     clientId: user,
     tls: { authorityFile: join(folder, 'ca.pem') },
     sasl: { mechanism: 'scram-sha-512', username: user, passwordFile: join(folder, user) },
   });
-  const openWith = async (settings: KafkaSettings): Promise<EventLog> => {
+  const openWith = async (
+    settings: KafkaSettings,
+    known: readonly Topic[] = topics,
+    ensure?: KafkaEventLogOptions['ensure'],
+  ): Promise<EventLog> => {
     const log = await openKafkaEventLog({
       settings,
-      topics: [topic, other],
+      topics: known,
+      ...(ensure === undefined ? {} : { ensure }),
       clock: systemClock,
       randomBytes,
       logger: createLogger({ service: 'contract', level: 'silent' }),
-      timeouts: { openMs: 10_000 },
+      timeouts: { openMs: 10_000, fetchWaitMs: 50 },
     });
     opened.push(log);
     return log;
   };
+  const openAs = (
+    user: User,
+    known: readonly Topic[] = topics,
+    ensure?: KafkaEventLogOptions['ensure'],
+  ): Promise<EventLog> => openWith(settingsOf(user), known, ensure);
+  const readerOf = (log: EventLog, group: string, name: string) =>
+    log.openReader({ group, topics: [name], startAt: async (mine) => mine.map(() => 0n) });
   const refusalOf = async (work: Promise<unknown>): Promise<ServiceError> => {
     try {
       await work;
@@ -147,83 +159,131 @@ describe('Kafka over TLS with SASL and ACLs', function () {
     }
     throw new assert.AssertionError({ message: 'it was allowed' });
   };
-  const readerOf = (log: EventLog, group: string, name: string) =>
-    log.openReader({ group, topics: [name], startAt: async (mine) => mine.map(() => 0n) });
+  const isRefused = async (what: string, right: RegExp, work: Promise<unknown>): Promise<void> => {
+    const refusal = await refusalOf(work);
+    assert.equal(refusal.reason, 'LOG_ACCESS_DENIED', `${what}: ${refusal.message}`);
+    assert.match(refusal.message, right, what);
+  };
 
-  it('lets the owner write and the reader read, with the rights of the table alone', async () => {
-    const owner = await openWith(settingsOf('owner'));
-    const writer = await owner.openWriter({ topic: topic.name, partition: 0 });
-    await writer.append(writer.lastSequence + 1n, [recordNamed('secured')]);
-    const reader = await openWith(settingsOf('reader'));
-    assert.deepEqual(await linesOn(reader, topic.name), ['1 secured']);
-  });
+  for (const service of serviceNames) {
+    const owned: readonly Topic[] = topics.filter(({ owner }) => owner === service);
+    const read: readonly Topic[] = topics.filter((topic: Topic) =>
+      topic.consumers.includes(service),
+    );
+    it(`lets ${service} do its work: ${workOf(owned, read)}`, async () => {
+      const ensure = { mode: 'check', topicSettings: quickTopics } as const;
+      const log = await openAs(service, [...owned, ...read], ensure);
+      for (const { name } of owned) {
+        const writer = await log.openWriter({ topic: name, partition: 0 });
+        await writer.append(writer.lastSequence + 1n, [recordNamed(`by-${service}`)]);
+      }
+      for (const { name, owner } of read) {
+        await writeAs(await openAs(owner), name, `for-${service}`);
+        await seesIn(await readerOf(log, service, name), `for-${service}`);
+        await seesIn(await readerOf(log, `${service}-purpose`, name), `for-${service}`);
+      }
+    });
 
-  it("refuses another's topic, partition and group with a clear reason", async () => {
-    const stranger = await openWith(settingsOf('stranger'));
-    const reader = await openWith(settingsOf('reader'));
-    const owner = await openWith(settingsOf('owner'));
-    const first = { topic: topic.name, partition: 0 };
-    const writing = [
-      stranger.openWriter(first),
-      reader.openWriter(first),
-      owner.openWriter({ topic: other.name, partition: 0 }),
-    ];
-    for (const refusal of await Promise.all(writing.map(refusalOf))) {
-      assert.match(refusal.message, /ACLs/);
+    it(`refuses ${service} everything else, by name of the right`, async () => {
+      const log = await openAs(service);
+      for (const { name } of topics.filter((topic) => !owned.includes(topic))) {
+        const writing = log.openWriter({ topic: name, partition: 0 });
+        await isRefused(`writing ${name}`, /TRANSACTIONAL_ID_AUTHORIZATION_FAILED/, writing);
+      }
+      for (const { name } of topics.filter((topic) => !owned.concat(read).includes(topic))) {
+        const right = /TOPIC_AUTHORIZATION_FAILED/;
+        await isRefused(`reading ${name}`, right, readerOf(log, service, name));
+        await isRefused(`asking for ${name}`, right, log.endOffsets(name));
+      }
+      const { name = '' } = [...read, ...owned][0] ?? {};
+      for (const group of serviceNames.filter((other) => other !== service)) {
+        const joining = readerOf(log, group, name);
+        await isRefused(`joining ${group}`, /GROUP_AUTHORIZATION_FAILED/, joining);
+      }
+    });
+  }
+
+  it('refuses whom nothing is granted to, and lets no service create a topic', async () => {
+    const stranger = await openAs('stranger');
+    for (const { name } of topics) {
+      await isRefused(
+        name,
+        /AUTHORIZATION_FAILED/,
+        stranger.openWriter({ topic: name, partition: 0 }),
+      );
+      await isRefused(name, /TOPIC_AUTHORIZATION_FAILED/, readerOf(stranger, 'stranger', name));
     }
-    const reading = [
-      readerOf(stranger, 'not-its-own', topic.name),
-      readerOf(stranger, 'lines-x', topic.name),
-      stranger.endOffsets(topic.name),
-    ];
-    for (const refusal of await Promise.all(reading.map(refusalOf))) {
-      assert.match(refusal.message, /AUTHORIZATION_FAILED/);
-      assert.equal(refusal.reason, 'LOG_ACCESS_DENIED');
-    }
+    const further: Topic = { ...topicNamed('tickets.v1'), name: 'further.v1' };
+    const create = { mode: 'create', topicSettings: quickTopics } as const;
+    const creating = openAs('tickets', [further], create);
+    await isRefused('creating', /TOPIC_AUTHORIZATION_FAILED/, creating);
   });
 
   it('refuses a wrong password, and a broker that the authority did not sign', async () => {
     writeFileSync(join(folder, 'wrong'), 'wrong-password');
-    const { tls: _, ...untrusted } = settingsOf('owner');
+    const { tls: _, ...untrusted } = settingsOf('tickets');
     const sasl = {
       mechanism: 'scram-sha-512',
-      username: 'owner',
+      username: 'tickets',
       passwordFile: join(folder, 'wrong'),
     } as const;
-    const wrong = await openWith({ ...settingsOf('owner'), sasl });
-    assert.equal((await refusalOf(wrong.endOffsets(topic.name))).reason, 'LOG_ACCESS_DENIED');
+    const wrong = await openWith({ ...settingsOf('tickets'), sasl });
+    assert.equal((await refusalOf(wrong.endOffsets('tickets.v1'))).reason, 'LOG_ACCESS_DENIED');
     const foreign = await openWith({ ...untrusted, tls: {} });
-    assert.equal((await refusalOf(foreign.endOffsets(topic.name))).reason, 'STORE_UNAVAILABLE');
+    assert.equal((await refusalOf(foreign.endOffsets('tickets.v1'))).reason, 'STORE_UNAVAILABLE');
   });
 });
 
-/** The table of docs/operators/kafka.md for one topic, its owner and one consumer. */
-function aclsOf(topic: string): AclEntry[] {
+function passwordOf(user: User): string {
+  return `${user}-password`;
+}
+
+function workOf(owned: readonly Topic[], read: readonly Topic[]): string {
+  const names = (list: readonly Topic[]) => list.map(({ name }) => name).join(', ') || 'nothing';
+  return `it writes ${names(owned)} and reads ${names(read)}`;
+}
+
+async function writeAs(log: EventLog, topic: string, record: string): Promise<void> {
+  const writer = await log.openWriter({ topic, partition: 0 });
+  await writer.append(writer.lastSequence + 1n, [recordNamed(record)]);
+  await writer.close();
+}
+
+/** Until the record was handed out; the test's own bound ends it otherwise. */
+async function seesIn(reader: LogReader, record: string): Promise<void> {
+  const eventId = eventIdNamed(record);
+  for (;;) {
+    const batches = await reader.poll({ recordsMax: 100, waitMs: 500 });
+    const entries = batches.flatMap((batch) => batch.entries);
+    if (entries.some((entry) => entry.kind === 'record' && eventId.equals(entry.eventId))) break;
+  }
+  await reader.close();
+}
+
+/** In the client's words. */
+function entriesOf({ principal, resource, name, pattern, operations }: KafkaAcl): AclEntry[] {
   const { AclOperationTypes, AclResourceTypes, ResourcePatternTypes, AclPermissionTypes } = kafkajs;
-  const allow = (
-    user: string,
-    resourceType: number,
-    resourceName: string,
-    isPrefix: boolean,
-    operations: readonly number[],
-  ): AclEntry[] =>
-    operations.map((operation) => ({
-      principal: `User:${user}`,
-      host: '*',
-      resourceType,
-      resourceName,
-      resourcePatternType: isPrefix ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
-      permissionType: AclPermissionTypes.ALLOW,
-      operation,
-    }));
-  const { READ, WRITE, DESCRIBE } = AclOperationTypes;
-  const { TOPIC, GROUP, TRANSACTIONAL_ID } = AclResourceTypes;
-  return [
-    ...allow('owner', TOPIC, topic, false, [READ, WRITE, DESCRIBE]),
-    ...allow('owner', TRANSACTIONAL_ID, `lethe-${topic}-`, true, [WRITE, DESCRIBE]),
-    ...allow('owner', GROUP, `lethe-tail-${topic}-`, true, [READ]),
-    ...allow('reader', TOPIC, topic, false, [READ, DESCRIBE]),
-    ...allow('reader', GROUP, 'lines-', true, [READ]),
-    ...allow('stranger', GROUP, 'lines-', true, [READ]),
-  ];
+  const resourceTypes = {
+    topic: AclResourceTypes.TOPIC,
+    group: AclResourceTypes.GROUP,
+    'transactional-id': AclResourceTypes.TRANSACTIONAL_ID,
+  };
+  const operationTypes: Readonly<Record<KafkaOperation, number>> = {
+    Alter: AclOperationTypes.ALTER,
+    Create: AclOperationTypes.CREATE,
+    Describe: AclOperationTypes.DESCRIBE,
+    DescribeConfigs: AclOperationTypes.DESCRIBE_CONFIGS,
+    Read: AclOperationTypes.READ,
+    Write: AclOperationTypes.WRITE,
+  };
+  return operations.map((operation) => ({
+    principal,
+    host: '*',
+    resourceType: resourceTypes[resource],
+    resourceName: name,
+    resourcePatternType:
+      pattern === 'prefixed' ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
+    permissionType: AclPermissionTypes.ALLOW,
+    operation: operationTypes[operation],
+  }));
 }

@@ -37,21 +37,26 @@ export interface ComposedSystem {
   stop(): Promise<void>;
 }
 
-/** `databases` are the caller's to close; by default those of the process's tests. */
+/**
+ * `databases` are the caller's to close; by default those of the process's tests. `watched` may put something between
+ * the services and the log.
+ */
 export async function startComposedSystem(
   name: string,
   given?: Databases,
+  watched: (log: EventLog) => EventLog = (log) => log,
 ): Promise<ComposedSystem> {
   const folder = createTemporaryFolder(name);
   const databases = given ?? (await openAnyTestDatabases());
   const prefix = `${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
   const logger = createLogger({ service: name, level: 'silent' });
-  const eventLog = openSqliteEventLog({
+  const sqlite = openSqliteEventLog({
     path: path.join(folder.path, 'log.sqlite'),
     partitions: new Map(topics.map((topic) => [topic.name, topic.partitions])),
     clock: systemClock,
     logger,
   });
+  const eventLog = watched(sqlite);
   const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
   const gates = createGates(createInProcessNetwork());
   const services = composeServices({

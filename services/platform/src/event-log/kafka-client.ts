@@ -1,6 +1,7 @@
 import kafkajs, { type Kafka, type LogEntry, type logLevel } from 'kafkajs';
 import type { Logger } from '../log/logger.ts';
 import { teachEmptyBatches } from './kafka-empty-batches.ts';
+import { teachRefusals } from './kafka-refusals.ts';
 import { connectionOf, type KafkaSettings } from './kafka-settings.ts';
 
 /** Timeouts and retries of a client, milliseconds; the defaults suit a cluster on the same network. */
@@ -40,6 +41,7 @@ export function createKafkaClient(
   logger: Logger,
 ): Kafka {
   teachEmptyBatches();
+  teachRefusals();
   return new kafkajs.Kafka({
     ...connectionOf(settings),
     connectionTimeout: timeouts.connectMs,

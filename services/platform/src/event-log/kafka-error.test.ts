@@ -22,10 +22,15 @@ describe('errors of Kafka', () => {
     assert.equal(reasonOf('not even an error'), 'STORE_UNAVAILABLE');
   });
 
-  it('name missing rights where the library hides them', () => {
-    const hidden = kafkaError(answered('', 'KafkaJSGroupCoordinatorNotFound'), 'opening');
-    assert.equal(hidden.reason, 'STORE_UNAVAILABLE');
-    assert.match(hidden.message, /ACLs/);
+  it('look into what failed together', () => {
+    const refused = answered('TOPIC_AUTHORIZATION_FAILED');
+    const together = Object.assign(new Error('several'), { errors: [new Error('one'), refused] });
+    assert.equal(reasonOf(together), 'LOG_ACCESS_DENIED');
+    assert.match(kafkaError(together, 'creating').message, /TOPIC_AUTHORIZATION_FAILED/);
+  });
+
+  it('take a cluster without coordinators for one that is starting', () => {
+    assert.equal(reasonOf(answered('', 'KafkaJSGroupCoordinatorNotFound')), 'STORE_UNAVAILABLE');
   });
 
   it('keep what is one of ours, however deep', () => {

@@ -42,10 +42,12 @@ export function kafkaError(error: unknown, doing: string): ServiceError {
     return new ServiceError('EVENT_TOO_LARGE', `${doing}: ${advice}`, details);
   }
   if (names.includes('KafkaJSGroupCoordinatorNotFound')) {
-    // The library hides why: a cluster that is starting and a principal without the right look the same to it.
-    const what =
-      'no coordinator: Kafka is starting, or this principal lacks the right to it (ACLs)';
-    return new ServiceError('STORE_UNAVAILABLE', `${doing}: ${what}`, details);
+    // No broker answered at all; a refusal is passed on (kafka-refusals.ts).
+    return new ServiceError(
+      'STORE_UNAVAILABLE',
+      `${doing}: no coordinator: Kafka is starting`,
+      details,
+    );
   }
   const what = chain[0]?.message ?? 'failed';
   return new ServiceError('STORE_UNAVAILABLE', `${doing}: ${what}`, details);
@@ -55,15 +57,16 @@ function isRefusal(type: string): boolean {
   return type.endsWith('_AUTHORIZATION_FAILED') || type === 'SASL_AUTHENTICATION_FAILED';
 }
 
-/** An error and its causes; the library wraps the broker's answer once or twice. */
-function chainOf(error: unknown): Error[] {
-  const chain: Error[] = [];
-  let next = error;
-  while (next instanceof Error && !chain.includes(next)) {
-    chain.push(next);
-    next = next.cause;
-  }
-  return chain;
+/**
+ * An error and its causes; the library wraps the broker's answer once or twice, and where it asked for several things
+ * at once it has one error with all of theirs.
+ */
+function chainOf(error: unknown, chain: Error[] = []): Error[] {
+  if (!(error instanceof Error) || chain.includes(error)) return chain;
+  chain.push(error);
+  const errors: unknown = Reflect.get(error, 'errors');
+  for (const each of Array.isArray(errors) ? errors : []) chainOf(each, chain);
+  return chainOf(error.cause, chain);
 }
 
 function textOf(error: Error, property: string): string {

@@ -29,6 +29,11 @@ export interface KafkaTail {
   close(): Promise<void>;
 }
 
+/** What the groups of those who write a topic begin with. */
+export function tailGroupPrefixOf(topic: string): string {
+  return `lethe-tail-${topic}-`;
+}
+
 /** How far back from the end a scan begins, in offsets, and by how much each further scan reaches back more. */
 const firstSpan = 64n;
 const spanFactor = 16n;
@@ -38,7 +43,7 @@ const spanFactor = 16n;
  * defaults. So one reader per topic, in a group of its own, joins when the first writer is opened and stays.
  */
 export function createKafkaTail(topic: string, parts: KafkaTailParts): KafkaTail {
-  const group = `lethe-tail-${topic}-${parts.randomBytes(8).toString('hex')}`;
+  const group = `${tailGroupPrefixOf(topic)}${parts.randomBytes(8).toString('hex')}`;
   let reader: LogReader | undefined;
   let last: Promise<unknown> = Promise.resolve();
 

@@ -20,7 +20,12 @@ const requestBytesMax = 1024 * 1024;
 
 /** The transactional id: whoever initialises a producer with it fences all others of the partition. */
 export function transactionalIdOf({ topic, partition }: TopicPartition): string {
-  return `lethe-${topic}-${partition}`;
+  return `${transactionalIdPrefixOf(topic)}${partition}`;
+}
+
+/** What the transactional ids of a topic begin with, and those of no other topic: versions end topic names. */
+export function transactionalIdPrefixOf(topic: string): string {
+  return `lethe-${topic}-`;
 }
 
 /**

@@ -87,7 +87,7 @@ export interface LogReader {
 }
 
 export interface ReaderOptions {
-  /** The consumer group: one per service and purpose. */
+  /** The consumer group: one per service and purpose, `<service>` or `<service>-<purpose>` (kafka-acls.ts). */
   readonly group: string;
   readonly topics: readonly string[];
   /**
