@@ -11,6 +11,8 @@ export interface PredictionsConfig {
 const environment = z.object({
   LETHE_PREDICTIONS_FENCE_SKEW_MS: ownerSettings.FENCE_SKEW_MS,
   LETHE_PREDICTIONS_PENDING_ROWS_MAX: ownerSettings.PENDING_ROWS_MAX,
+  LETHE_PREDICTIONS_PENDING_BYTES_MAX: ownerSettings.PENDING_BYTES_MAX,
+  LETHE_PREDICTIONS_PENDING_AGE_MAX_MS: ownerSettings.PENDING_AGE_MAX_MS,
 });
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
@@ -20,6 +22,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     eventStore: ownerOptions({
       fenceSkewMs: settings.LETHE_PREDICTIONS_FENCE_SKEW_MS,
       pendingRowsMax: settings.LETHE_PREDICTIONS_PENDING_ROWS_MAX,
+      pendingBytesMax: settings.LETHE_PREDICTIONS_PENDING_BYTES_MAX,
+      pendingAgeMaxMs: settings.LETHE_PREDICTIONS_PENDING_AGE_MAX_MS,
     }),
   });
 }

@@ -7,6 +7,8 @@ describe('the settings of tickets', () => {
       fenceSkewMs: 60_000,
       recordBytesMax: 900 * 1024,
       pendingRowsMax: 50_000,
+      pendingBytesMax: 256 * 1024 * 1024,
+      pendingAgeMaxMs: 15 * 60 * 1000,
     });
   });
 

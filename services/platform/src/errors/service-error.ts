@@ -10,6 +10,8 @@ export interface ServiceErrorDetails {
   readonly violations?: readonly FieldViolation[];
   /** What the caller should wait before a retry, milliseconds. */
   readonly retryDelayMs?: number;
+  /** Which limit was reached, by its name in the catalogue of limits; `ErrorInfo.metadata["limit"]` for the caller. */
+  readonly limit?: string;
   readonly cause?: unknown;
 }
 
@@ -23,6 +25,7 @@ export class ServiceError extends Error {
   readonly reason: Reason;
   readonly violations: readonly FieldViolation[];
   readonly retryDelayMs: number | undefined;
+  readonly limit: string | undefined;
 
   constructor(reason: Reason, message?: string, details: ServiceErrorDetails = {}) {
     super(message ?? reasons[reason].meaning, { cause: details.cause });
@@ -30,6 +33,7 @@ export class ServiceError extends Error {
     this.code = reasons[reason].code;
     this.violations = details.violations ?? [];
     this.retryDelayMs = details.retryDelayMs;
+    this.limit = details.limit;
   }
 }
 

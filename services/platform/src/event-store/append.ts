@@ -5,13 +5,13 @@ import type { TenantId } from '../ids/ids.ts';
 import type { HeldLease, KeyClient, OpenRequest } from '../key-client/port.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
 import { appendInTransaction } from './append-transaction.ts';
-import { createBackPressure } from './back-pressure.ts';
+import { type AppendSize, createBackPressure, type PendingLimits } from './back-pressure.ts';
 import type { AppendAnswer, AppendItem, EventFamily } from './family.ts';
 import { LeaseAgain } from './lease-again.ts';
 import { leaseBatch } from './leasing.ts';
 import type { EventStoreSchema } from './tables.ts';
 
-export interface EventStoreOptions {
+export interface EventStoreOptions extends PendingLimits {
   /**
    * A ticket that was opened up to this long after its owner's cut-off still belongs to the erased incarnation: the
    * clocks of help desks and of Lethe differ. Default 60 s.
@@ -19,14 +19,18 @@ export interface EventStoreOptions {
   readonly fenceSkewMs: number;
   /** Encoded record, so that the log takes it. Default 900 KiB. */
   readonly recordBytesMax: number;
-  /** Outbox rows from which on appends are refused. Default 50,000. */
-  readonly pendingRowsMax: number;
 }
 
 export const defaultEventStoreOptions: EventStoreOptions = {
   fenceSkewMs: 60_000,
   recordBytesMax: 900 * 1024,
+  // What the relay moves in about a minute: a caller that is refused finds room after some retries.
   pendingRowsMax: 50_000,
+  // 50,000 rows of 1 KB take 70 MB; rows of the largest size would take 45 GB.
+  pendingBytesMax: 256 * 1024 * 1024,
+  // Longer than a rolling restart of Kafka, which nobody needs to notice; then events that nobody can see and erasures
+  // that cannot be completed have waited long enough.
+  pendingAgeMaxMs: 15 * 60 * 1000,
 };
 
 export interface EventStorePorts {
@@ -60,7 +64,7 @@ export function createEventStore<Command, State>(
   options: EventStoreOptions = defaultEventStoreOptions,
 ): EventStore<Command> {
   const { db, keys, clock, randomBytes, partitions } = ports;
-  const backPressure = createBackPressure(ports, family.topic, options.pendingRowsMax);
+  const backPressure = createBackPressure(ports, family.topic, options);
   const transactionPorts = { partitions, randomBytes, nowMs: () => clock.nowMs() };
 
   const runOnce = async (
@@ -75,26 +79,45 @@ export function createEventStore<Command, State>(
     return db.transaction().execute((tx) => appendInTransaction(tx, batch, transactionPorts));
   };
 
+  const runUntilDone = async (
+    tenantId: TenantId,
+    items: readonly AppendItem<Command>[],
+  ): Promise<readonly AppendAnswer[]> => {
+    const stateLeases = new Map<string, HeldLease>();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const answers = await runOnce(tenantId, items, stateLeases);
+        if (answers.some((answer) => answer.outcome === 'accepted')) ports.onEnqueued();
+        return answers;
+      } catch (error) {
+        if (attempt === attemptsMax || !mayRunAgain(error)) throw outward(error);
+        if (error instanceof LeaseAgain) {
+          for (const scope of error.stale) keys.evict(tenantId, scope);
+          await leaseStates(keys, tenantId, error.toOpen, stateLeases);
+        }
+      }
+    }
+  };
+
   return {
     append: async (tenantId, items) => {
       if (items.length === 0) return [];
-      await backPressure.refuseWhenFull();
-      const stateLeases = new Map<string, HeldLease>();
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          const answers = await runOnce(tenantId, items, stateLeases);
-          if (answers.some((answer) => answer.outcome === 'accepted')) ports.onEnqueued();
-          return answers;
-        } catch (error) {
-          if (attempt === attemptsMax || !mayRunAgain(error)) throw outward(error);
-          if (error instanceof LeaseAgain) {
-            for (const scope of error.stale) keys.evict(tenantId, scope);
-            await leaseStates(keys, tenantId, error.toOpen, stateLeases);
-          }
-        }
+      const room = await backPressure.enter(sizeOf(items));
+      try {
+        return await runUntilDone(tenantId, items);
+      } finally {
+        room.leave();
       }
     },
   };
+}
+
+/** Bytes that sealing adds to an event: header, boxes, contributors. */
+const sealedOverheadBytes = 500;
+
+function sizeOf(items: readonly AppendItem<unknown>[]): AppendSize {
+  const bytes = items.reduce((sum, { eventBytes }) => sum + eventBytes.length, 0);
+  return { events: items.length, bytes: bytes + items.length * sealedOverheadBytes };
 }
 
 // Rolled back: nothing has happened, and fresh leases or a fresh look at the index will do.

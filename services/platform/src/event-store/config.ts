@@ -15,12 +15,24 @@ export const ownerSettings = {
     .min(1_000)
     .max(10_000_000)
     .default(defaultEventStoreOptions.pendingRowsMax),
+  // Not below the largest message of appends, which would never find room.
+  PENDING_BYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(16 * 1024 * 1024)
+    .max(1024 ** 4)
+    .default(defaultEventStoreOptions.pendingBytesMax),
+  PENDING_AGE_MAX_MS: z.coerce
+    .number()
+    .int()
+    .min(10_000)
+    .max(30 * 24 * 60 * 60 * 1000)
+    .default(defaultEventStoreOptions.pendingAgeMaxMs),
 };
 
 /** The record limit is the log's, not an operator's: it is no setting. */
-export function ownerOptions(settings: {
-  readonly fenceSkewMs: number;
-  readonly pendingRowsMax: number;
-}): EventStoreOptions {
+export function ownerOptions(
+  settings: Omit<EventStoreOptions, 'recordBytesMax'>,
+): EventStoreOptions {
   return { ...settings, recordBytesMax: defaultEventStoreOptions.recordBytesMax };
 }

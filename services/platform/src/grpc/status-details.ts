@@ -42,7 +42,8 @@ export function grpcErrorOf(error: ServiceError): Pick<GrpcError, 'code' | 'deta
 }
 
 function statusOf(error: ServiceError, code: status): Status {
-  const info = ErrorInfo.encode({ reason: error.reason, domain: errorDomain, metadata: {} });
+  const metadata: Record<string, string> = error.limit === undefined ? {} : { limit: error.limit };
+  const info = ErrorInfo.encode({ reason: error.reason, domain: errorDomain, metadata });
   const details = [{ typeUrl: typeUrl('ErrorInfo'), value: Buffer.from(info.finish()) }];
   if (error.violations.length > 0) {
     const fieldViolations = error.violations.map((violation) => ({ ...violation }));

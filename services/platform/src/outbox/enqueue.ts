@@ -36,6 +36,8 @@ export async function enqueue<Schema>(
 export interface PendingStats {
   /** Rows of the outbox, counted up to the caller's bound. */
   readonly rows: number;
+  /** Of the rows counted, the bytes of their records. */
+  readonly bytes: number;
   /** Of the records counted, milliseconds since 1970; undefined when no record waits. */
   readonly oldestRecordedAtMs: number | undefined;
 }
@@ -49,13 +51,15 @@ export async function pendingStats<Schema>(
   topic: string,
   rowsMax: number,
 ): Promise<PendingStats> {
-  const { rows } = await sql<{ waiting: bigint; oldest: bigint | null }>`
-    select count(*) as waiting, min(recorded_at_ms) as oldest
-    from (select recorded_at_ms from outbox where topic = ${topic} limit ${rowsMax}) as counted
-  `.execute(db);
+  // The length of a value is known without reading it: it is stored uncompressed.
+  const { rows } = await sql<{ waiting: bigint; bytes: bigint; oldest: bigint | null }>`
+    select count(*) as waiting, coalesce(sum(size), 0)::int8 as bytes, min(recorded_at_ms) as oldest
+    from (select recorded_at_ms, octet_length(value) as size
+      from outbox where topic = ${topic} limit ${rowsMax}) as counted`.execute(db);
   const oldest = rows[0]?.oldest ?? null;
   return {
     rows: Number(rows[0]?.waiting ?? 0n),
+    bytes: Number(rows[0]?.bytes ?? 0n),
     oldestRecordedAtMs: oldest === null ? undefined : Number(oldest),
   };
 }

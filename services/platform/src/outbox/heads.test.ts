@@ -108,10 +108,13 @@ describe('what the owner of a topic answers its consumers', function () {
   });
 
   it('counts what waits, up to a bound', async () => {
-    assert.deepEqual(await pendingStats(db, topic, 10), { rows: 0, oldestRecordedAtMs: undefined });
+    const nothing = { rows: 0, bytes: 0, oldestRecordedAtMs: undefined };
+    assert.deepEqual(await pendingStats(db, topic, 10), nothing);
     await put([recordAt(0, 30), recordAt(1, 20), { kind: 'tick', partition: 0 }]);
     await put([recordAt(2, 10)], 'others.v1');
-    assert.deepEqual(await pendingStats(db, topic, 10), { rows: 3, oldestRecordedAtMs: 20 });
+    const { bytes, ...counted } = await pendingStats(db, topic, 10);
+    assert.deepEqual(counted, { rows: 3, oldestRecordedAtMs: 20 });
+    assert.equal(bytes, 2 * 9);
     assert.equal((await pendingStats(db, topic, 2)).rows, 2);
   });
 });
