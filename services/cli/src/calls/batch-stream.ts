@@ -1,5 +1,5 @@
 import type { Channel, Duplex, Method } from './channel.ts';
-import { retryDelayMs, type RetryMeans } from './retry.ts';
+import { type AskedWait, createPatientRetries, type RetryMeans } from './retry.ts';
 
 export interface BatchStream<Request, Response> {
   readonly channel: Channel;
@@ -11,6 +11,8 @@ export interface BatchStream<Request, Response> {
   readonly inFlightMax: number;
   /** Called once for each message, in order, after the server committed it. */
   readonly onAcknowledged: (request: Request, response: Response) => void | Promise<void>;
+  /** The server has no room for now: the send waits and goes on. */
+  readonly onAskedToWait?: (wait: AskedWait) => void;
   readonly means: RetryMeans;
 }
 
@@ -37,17 +39,14 @@ export async function sendBatches<Request, Response>(
       ? messages[Symbol.asyncIterator]()
       : messages[Symbol.iterator]();
   const window: Window<Request> = { source, pending: [], isExhausted: false };
-  let attempt = 1;
+  const retries = createPatientRetries(stream.means, stream.onAskedToWait);
   try {
     for (;;) {
       try {
-        await runOnce(stream, window, () => (attempt = 1));
+        await runOnce(stream, window, () => retries.succeeded());
         return;
       } catch (error) {
-        const delayMs = retryDelayMs(error, attempt, stream.means.randomFraction());
-        if (delayMs === undefined) throw error;
-        attempt += 1;
-        await stream.means.clock.sleep(delayMs, stream.means.signal);
+        await retries.pause(error);
       }
     }
   } finally {

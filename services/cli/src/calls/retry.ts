@@ -14,6 +14,8 @@ export const retryPolicy = {
   delayMaxMs: 5_000,
   /** A server may ask for a longer pause (RetryInfo), but for no longer than this. */
   askedDelayMaxMs: 30_000,
+  /** How long a send goes on doing what a server asks for, RESOURCE_EXHAUSTED and a pause, without any success. */
+  patienceMs: 15 * 60_000,
 } as const;
 
 export interface RetryMeans {
@@ -43,6 +45,66 @@ export function retryDelayMs(
   if (asked !== undefined) return Math.min(asked, retryPolicy.askedDelayMaxMs);
   const full = Math.min(retryPolicy.firstDelayMs * 2 ** (attempt - 1), retryPolicy.delayMaxMs);
   return full / 2 + (full / 2) * fraction;
+}
+
+/** A pause that the server asked for. */
+export interface AskedWait {
+  readonly delayMs: number;
+  /** What the server says of it; names the limit that was reached. */
+  readonly message: string;
+}
+
+/** The retries of something long that makes progress in between: a send, a watch. */
+export interface PatientRetries {
+  /** The server answered: whatever fails from now on is the first failure. */
+  succeeded(): void;
+  /** Waits until the next attempt is due; throws the error when it is final. */
+  pause(error: unknown): Promise<void>;
+}
+
+/**
+ * As the policy says, but for two errors. A server that is full and says for how long is no failure: the send slows
+ * down. And a stream that has outlived its access token is opened again with a new one.
+ */
+export function createPatientRetries(
+  means: RetryMeans,
+  onAskedToWait: (wait: AskedWait) => void = () => undefined,
+): PatientRetries {
+  let attempt = 1;
+  let waitedMs = 0;
+  let hasSucceeded = false;
+  return {
+    succeeded: () => {
+      attempt = 1;
+      waitedMs = 0;
+      hasSucceeded = true;
+    },
+    pause: async (error) => {
+      const hadSucceeded = hasSucceeded;
+      hasSucceeded = false;
+      if (isExpiry(error) && hadSucceeded) return;
+      const isAsked = isFullForNow(error) && waitedMs < retryPolicy.patienceMs;
+      const delayMs = retryDelayMs(error, isAsked ? 1 : attempt, means.randomFraction());
+      if (delayMs === undefined) throw error;
+      if (isAsked) {
+        waitedMs += delayMs;
+        onAskedToWait({ delayMs, message: error.message });
+      } else attempt += 1;
+      await means.clock.sleep(delayMs, means.signal);
+    },
+  };
+}
+
+function isFullForNow(error: unknown): error is CallError {
+  return (
+    error instanceof CallError &&
+    error.code === status.RESOURCE_EXHAUSTED &&
+    error.details.retryDelayMs !== undefined
+  );
+}
+
+function isExpiry(error: unknown): boolean {
+  return error instanceof CallError && error.details.reason === 'TOKEN_EXPIRED';
 }
 
 /** Calls until it succeeds or the policy says that it will not. */

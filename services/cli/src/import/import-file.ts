@@ -8,7 +8,7 @@ import { createTallyKeeper, type AppendTally } from '../calls/append-tally.ts';
 import { sendBatches } from '../calls/batch-stream.ts';
 import type { Caller, Session } from '../connection/session.ts';
 import { formatCount, formatRate } from '../output/numbers.ts';
-import { startProgress } from '../output/progress.ts';
+import { startProgress, waitText } from '../output/progress.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { eventsOfRow, type IncidentState } from './incident.ts';
 import { columnsOf, type Mapping } from './mapping.ts';
@@ -76,6 +76,7 @@ export async function importFile(
       messages: readMessages(file, mapping, onBadRow, countRow),
       inFlightMax,
       means: session.means,
+      onAskedToWait: (wait) => progress.waiting(waitText(wait)),
       onAcknowledged: ({ lines }, { results }) => {
         keeper.add(results, (index) => `line ${lines[index] ?? 0}`);
         const rate = formatRate(keeper.total(), clock.monotonicMs() - startedMs);

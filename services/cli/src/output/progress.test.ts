@@ -16,6 +16,18 @@ describe('progress', () => {
     assert.equal(lines[10], 'Streaming  done');
   });
 
+  it('says once between two lines why it stands still', () => {
+    const { surroundings, err } = captureSurroundings();
+    const progress = startProgress(surroundings.terminal, plan);
+    for (let wait = 0; wait < 5; wait += 1) progress.waiting('the server asks to wait');
+    progress.update(10, 'slow');
+    progress.waiting('the server asks to wait');
+    assert.equal(
+      err(),
+      'Streaming  the server asks to wait\nStreaming 10 %  10  slow\nStreaming  the server asks to wait\n',
+    );
+  });
+
   for (const errColumns of [0, 1, 20, 300]) {
     it(`is one line that never wraps on a terminal of ${errColumns} columns`, () => {
       const { surroundings, err } = captureSurroundings();

@@ -1,10 +1,13 @@
+import type { AskedWait } from '../calls/retry.ts';
 import type { Terminal } from '../surroundings.ts';
-import { formatCount } from './numbers.ts';
+import { formatCount, formatDuration } from './numbers.ts';
 
 /** Something that takes a while, told to whoever watches. */
 export interface Progress {
   /** So much is done; `note` says what else is worth knowing, such as the rate. */
   update(done: number, note: string): void;
+  /** It stands still, and why. Without a terminal told once between two lines of progress. */
+  waiting(why: string): void;
   /** Leaves one line behind. */
   finish(note: string): void;
   /** Leaves nothing behind; an error message follows. */
@@ -17,6 +20,11 @@ export interface ProgressPlan {
   readonly total: number | undefined;
   /** False where the note says better how much is done, as for bytes. */
   readonly showsCount?: boolean;
+}
+
+/** What a progress line says while a server is full. */
+export function waitText({ delayMs, message }: AskedWait): string {
+  return `the server asks to wait ${formatDuration(delayMs)}: ${message}`;
 }
 
 /** On a terminal one moving line, elsewhere a line at each tenth (or at each power of two without a total). */
@@ -64,6 +72,9 @@ function movingProgress(terminal: Terminal, plan: ProgressPlan): Progress {
       amount = [...bar, ...count].join(' ');
       note = newNote;
     },
+    waiting: (why) => {
+      note = why;
+    },
     finish: (newNote) => {
       stop();
       terminal.err(`${style.green('✔')} ${title}  ${newNote}\n`);
@@ -77,13 +88,19 @@ function sparseProgress(
   { title, total, showsCount = true }: ProgressPlan,
 ): Progress {
   let nextAt = total === undefined ? 1024 : total / 10;
+  let saysWhy = true;
   return {
     update: (done, note) => {
       if (done < nextAt) return;
+      saysWhy = true;
       while (nextAt <= done) nextAt = total === undefined ? nextAt * 2 : nextAt + total / 10;
       const share = total === undefined ? '' : ` ${Math.floor((100 * done) / total)} %`;
       const count = showsCount ? `  ${formatCount(done)}` : '';
       terminal.err(`${title}${share}${count}  ${note}\n`);
+    },
+    waiting: (why) => {
+      if (saysWhy) terminal.err(`${title}  ${why}\n`);
+      saysWhy = false;
     },
     finish: (note) => terminal.err(`${title}  ${note}\n`),
     abandon: () => undefined,

@@ -14,29 +14,18 @@ export function createFakeTickets() {
   const stored = new Map<string, Buffer>();
   const received: NewTicketEvent[] = [];
   const failures: FailureWish[] = [];
-  const append = (event: NewTicketEvent): AppendResult => {
-    received.push(event);
-    const id = event.id?.value ?? '';
-    const bytes = Buffer.from(NewTicketEvent.encode(event).finish());
-    const earlier = stored.get(id);
-    if (earlier !== undefined) {
-      const outcome = earlier.equals(bytes)
-        ? AppendOutcome.APPEND_OUTCOME_DUPLICATE
-        : AppendOutcome.APPEND_OUTCOME_CONFLICT;
-      return AppendResult.fromPartial({
-        outcome,
-        reason: earlier.equals(bytes) ? '' : 'EVENT_CONFLICT',
-      });
-    }
-    stored.set(id, bytes);
-    return AppendResult.fromPartial({ outcome: AppendOutcome.APPEND_OUTCOME_ACCEPTED });
-  };
+  const refusals: (FailureWish | undefined)[] = [];
   const methods = {
     streamTicketEvents: (
       call: ServerDuplexStream<StreamTicketEventsRequest, StreamTicketEventsResponse>,
     ) => {
       call.on('data', ({ events }: StreamTicketEventsRequest) => {
-        const results = events.map((event) => append(event));
+        const refusal = refusals.shift();
+        if (refusal !== undefined) {
+          call.emit('error', failure(refusal));
+          return;
+        }
+        const results = events.map((event) => append(event, stored, received));
         // Committed and not acknowledged: what a break at the worst moment leaves behind.
         const next = failures.shift();
         if (next === undefined) call.write({ results });
@@ -62,5 +51,29 @@ export function createFakeTickets() {
     failNext: (wish: FailureWish) => {
       failures.push(wish);
     },
+    /** The next message is refused with this error and stored nowhere; undefined lets one pass. */
+    refuseNext: (wish: FailureWish | undefined) => {
+      refusals.push(wish);
+    },
   };
+}
+
+function append(
+  event: NewTicketEvent,
+  stored: Map<string, Buffer>,
+  received: NewTicketEvent[],
+): AppendResult {
+  received.push(event);
+  const id = event.id?.value ?? '';
+  const bytes = Buffer.from(NewTicketEvent.encode(event).finish());
+  const earlier = stored.get(id);
+  if (earlier !== undefined) {
+    const isSame = earlier.equals(bytes);
+    const outcome = isSame
+      ? AppendOutcome.APPEND_OUTCOME_DUPLICATE
+      : AppendOutcome.APPEND_OUTCOME_CONFLICT;
+    return AppendResult.fromPartial({ outcome, reason: isSame ? '' : 'EVENT_CONFLICT' });
+  }
+  stored.set(id, bytes);
+  return AppendResult.fromPartial({ outcome: AppendOutcome.APPEND_OUTCOME_ACCEPTED });
 }

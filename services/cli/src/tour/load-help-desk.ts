@@ -7,6 +7,7 @@ import type { AppendResult } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { createTallyKeeper, type AppendTally, type TallyKeeper } from '../calls/append-tally.ts';
 import { sendBatches } from '../calls/batch-stream.ts';
 import type { Method } from '../calls/channel.ts';
+import type { AskedWait } from '../calls/retry.ts';
 import type { Caller, Session } from '../connection/session.ts';
 import {
   generateHelpDesk,
@@ -14,7 +15,7 @@ import {
   type HelpDeskSettings,
 } from '../generator/help-desk.ts';
 import { formatCount, formatRate } from '../output/numbers.ts';
-import { startProgress, type Progress } from '../output/progress.ts';
+import { startProgress, waitText, type Progress } from '../output/progress.ts';
 import type { Surroundings } from '../surroundings.ts';
 
 /** Events in one message; a message is one transaction of the server. */
@@ -25,6 +26,12 @@ const inFlightMax = 4;
 const tenantsAtOnce = 3;
 /** Requirement C7: transcripts of the tour's tenants are kept for 400 days. */
 const retentionDays = 400;
+
+/** Tells whoever watches how it goes. */
+interface Teller {
+  readonly report: () => void;
+  readonly waiting: (wait: AskedWait) => void;
+}
 
 export interface LoadedHelpDesk {
   readonly tally: AppendTally;
@@ -48,12 +55,15 @@ export async function loadHelpDesk(
   const startedMs = clock.monotonicMs();
   const keeper = createTallyKeeper();
   const progress = startProgress(terminal, { title: 'Streaming events', total: settings.events });
-  const report = () =>
-    progress.update(keeper.total(), formatRate(keeper.total(), clock.monotonicMs() - startedMs));
+  const teller: Teller = {
+    report: () =>
+      progress.update(keeper.total(), formatRate(keeper.total(), clock.monotonicMs() - startedMs)),
+    waiting: (wait) => progress.waiting(waitText(wait)),
+  };
   const tenants = generateHelpDesk(settings);
   const load = async () => {
     // Several workers take from the one generator: it is asked for the next tenant only when a worker is free.
-    for (const tenant of tenants) await loadTenant(session, tenant, keeper, report);
+    for (const tenant of tenants) await loadTenant(session, tenant, keeper, teller);
   };
   try {
     await Promise.all(Array.from({ length: tenantsAtOnce }, load));
@@ -79,7 +89,7 @@ async function loadTenant(
   session: Session,
   tenant: GeneratedTenant,
   keeper: TallyKeeper,
-  report: () => void,
+  teller: Teller,
 ): Promise<void> {
   const { tenantId } = tenant.profile;
   await session
@@ -97,7 +107,7 @@ async function loadTenant(
     session.as({ tenantId, roles: ['writer'] }),
     tenantId,
     keeper,
-    report,
+    teller,
   );
   const tickets = tenant.tickets.flatMap((ticket) => ticket.events);
   const predictions = tenant.tickets.flatMap((ticket) => ticket.predictions);
@@ -116,7 +126,7 @@ function createSender(
   writer: Caller,
   tenantId: string,
   keeper: TallyKeeper,
-  report: () => void,
+  teller: Teller,
 ) {
   return async <Event>(
     method: Method<{ readonly events: Event[] }, { readonly results: AppendResult[] }>,
@@ -131,11 +141,12 @@ function createSender(
       messages: batchesOf(events),
       inFlightMax,
       means: session.means,
+      onAskedToWait: teller.waiting,
       onAcknowledged: (request, { results }) => {
         const first = done;
         keeper.add(results, (index) => `${tenantId}, ${kind} ${first + index + 1}`);
         done += request.events.length;
-        report();
+        teller.report();
       },
     });
   };
