@@ -25,6 +25,7 @@ import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
 import { migrations } from './migrations/migrations.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
+import { countParkedEvents } from './projection/parked-count.ts';
 import { openProjection, type Projection } from './projection/projection.ts';
 import { committedSequences, insertedSequences } from './projection/sequences.ts';
 import { getPlatformTotals } from './rpc/get-platform-totals.ts';
@@ -159,12 +160,19 @@ function publicRegistration(
 ): ServiceRegistration {
   const completeUpToMs = () => completeness.completeUpToMs();
   return registerService(AnalyticsServiceService, {
-    queryMetric: queryMetric({ ledger, clock, completeUpToMs, rowsMax: config.answerRowsMax }),
+    queryMetric: queryMetric({
+      ledger,
+      clock,
+      completeUpToMs,
+      countParked: async (tenantId) => countParkedEvents(db, tenantId),
+      rowsMax: config.answerRowsMax,
+    }),
     listMetrics: listMetrics(),
     getPlatformTotals: getPlatformTotals({
       ledger,
       countTenants: async () => countTenants(db),
       completeUpToMs,
+      countParked: async () => countParkedEvents(db),
     }),
   });
 }

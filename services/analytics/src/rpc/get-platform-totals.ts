@@ -12,6 +12,8 @@ export interface GetPlatformTotalsPorts {
   readonly countTenants: () => Promise<number>;
   /** Milliseconds since 1970; undefined until known. */
   readonly completeUpToMs: () => number | undefined;
+  /** At most so many events, recorded before that, are not in the ledger because they are parked. */
+  readonly countParked: () => Promise<bigint>;
 }
 
 /** An operator's view over all tenants: exact, so never for anybody but the platform's own admins. */
@@ -21,6 +23,7 @@ export function getPlatformTotals(
   return async () => {
     // Read before the totals: what is complete now is complete in an answer that is read later.
     const completeUpToMs = ports.completeUpToMs();
+    const parked = await ports.countParked();
     const totals: PlatformTotal[] = [];
     for (const metric of metrics) {
       const { exact, accepted } = await ports.ledger.total(metric);
@@ -30,6 +33,7 @@ export function getPlatformTotals(
       totals,
       completeUpTo: completeUpToMs === undefined ? undefined : new Date(completeUpToMs),
       tenants: await ports.countTenants(),
+      parked,
     };
   };
 }

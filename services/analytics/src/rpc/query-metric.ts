@@ -1,6 +1,7 @@
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import type {
   MetricRow,
@@ -17,6 +18,8 @@ export interface QueryMetricPorts {
   readonly clock: Clock;
   /** Milliseconds since 1970; undefined until known. */
   readonly completeUpToMs: () => number | undefined;
+  /** At most so many events of the tenant, recorded before that, are not in the ledger because they are parked. */
+  readonly countParked: (tenantId: TenantId) => Promise<bigint>;
   readonly rowsMax: number;
 }
 
@@ -34,6 +37,8 @@ export function queryMetric(
     }
     // Read before the rows: what is complete now is complete in an answer that is read later.
     const completeUpToMs = ports.completeUpToMs();
+    // Between the two: what is parked below the mark is counted here, or replayed and in the rows.
+    const parked = await ports.countParked(tenantId);
     const rows = await ports.ledger.query(tenantId, query, ports.rowsMax);
     return {
       rows: rows.map((row) => metricRow(query, row)),
@@ -41,6 +46,7 @@ export function queryMetric(
       late: rows.reduce((sum, { late }) => sum + late, 0n),
       metricId: metric.id,
       metricVersion: metric.version,
+      parked,
     };
   };
 }

@@ -46,6 +46,7 @@ function setUp(rows: readonly LedgerRow[] = [row]) {
     },
     clock: createHandClock(),
     completeUpToMs: () => marks.at(-1),
+    countParked: async () => 3n,
     rowsMax: 77,
   });
   const query = async (request: Partial<QueryMetricRequest>, caller: Caller = acme) =>
@@ -90,6 +91,7 @@ describe('QueryMetric', () => {
       late: 3n,
       metricId: 'csat',
       metricVersion: 1,
+      parked: 3n,
     });
   });
 
@@ -141,11 +143,13 @@ describe('GetPlatformTotals', () => {
       ledger: { total: async () => row },
       countTenants: async () => 12,
       completeUpToMs: () => undefined,
+      countParked: async () => 4n,
     });
     const admin: Caller = { kind: 'platform', subject: 'root', roles: ['platform-admin'] };
     const answer = await handler({}, as(admin));
     assert.equal(answer.tenants, 12);
     assert.equal(answer.completeUpTo, undefined);
+    assert.equal(answer.parked, 4n);
     assert.deepEqual(
       answer.totals.map(({ metricId }) => metricId),
       metrics.map(({ id }) => id),

@@ -10,6 +10,17 @@ export interface SequenceSpan {
   readonly to: bigint;
 }
 
+/** A record that is new and no record, or not under its own key. */
+export interface UnusableRecord {
+  readonly entry: Extract<LogEntry, { kind: 'record' }>;
+  readonly reason: 'RECORD_MALFORMED' | 'RECORD_KEY_WRONG';
+  /** Set when the bytes are a record after all: its header may be read, and nothing of it be trusted. */
+  readonly record: LogRecord | undefined;
+}
+
+/** What is done about records that cannot be used: `stop` before the first, or `collect` them for parking. */
+export type OnUnusable = 'stop' | 'collect';
+
 export interface Classified {
   /** To be applied, in this order; each sequence once. */
   readonly fresh: readonly NewRecord[];
@@ -23,6 +34,11 @@ export interface Classified {
   readonly gap: SequenceSpan | undefined;
   /** Set when a record cannot be decoded; `fresh` and `next` end before it. It must stop the partition. */
   readonly malformed: bigint | undefined;
+  /**
+   * Records that cannot be used as they are, in sequence order; empty unless asked to collect them. They count as read:
+   * whoever collects must park them.
+   */
+  readonly unusable: readonly UnusableRecord[];
   /** The checkpoint once `fresh` is applied. Equal to the given one when there was nothing to do. */
   readonly next: Checkpoint;
 }
@@ -37,21 +53,26 @@ export function classify(
   checkpoint: Checkpoint,
   entries: readonly LogEntry[],
   erased: readonly SequenceSpan[] = [],
+  onUnusable: OnUnusable = 'stop',
 ): Classified {
   const fresh: NewRecord[] = [];
+  const unusable: UnusableRecord[] = [];
   let { sequence, nextOffset } = checkpoint;
   let duplicates = 0;
   const ended = (stop: Pick<Classified, 'gap' | 'malformed'>): Classified => {
-    return { fresh, duplicates, next: { sequence, nextOffset }, ...stop };
+    return { fresh, unusable, duplicates, next: { sequence, nextOffset }, ...stop };
   };
   for (const entry of entries) {
     const before = lastBefore(entry);
     const gap = firstUnlisted({ from: sequence + 1n, to: before }, erased);
     if (gap !== undefined) return ended({ gap, malformed: undefined });
     if (entry.kind === 'record' && entry.sequence > sequence) {
-      const record = decodeRecord(entry);
-      if (record === undefined) return ended({ gap: undefined, malformed: entry.sequence });
-      fresh.push({ sequence: entry.sequence, offset: entry.offset, record });
+      const found = readRecord(entry);
+      if ('reason' in found && onUnusable === 'stop') {
+        return ended({ gap: undefined, malformed: entry.sequence });
+      }
+      if ('reason' in found) unusable.push(found);
+      else fresh.push({ sequence: entry.sequence, offset: entry.offset, record: found });
       sequence = entry.sequence;
     } else if (entry.kind === 'record') {
       duplicates += 1;
@@ -93,16 +114,18 @@ export function spanText({ from, to }: SequenceSpan): string {
   return from === to ? `${from}` : `${from}..${to}`;
 }
 
-/** Undefined when the bytes are no record, or one that does not belong under the log's record key. */
-function decodeRecord(entry: Extract<LogEntry, { kind: 'record' }>): LogRecord | undefined {
+/** The record, or why the bytes are none that may be used under the log's record key. */
+export function readRecord(entry: UnusableRecord['entry']): LogRecord | UnusableRecord {
   try {
     const record = LogRecord.decode(entry.value);
+    if (record.header === undefined)
+      return { entry, reason: 'RECORD_MALFORMED', record: undefined };
     // Erasure tombstones by record key: a record under another key could never be erased from the log.
-    const { header } = record;
-    return header !== undefined && isRecordKeyOf(header, entry.eventId) ? record : undefined;
+    const isItsKey = isRecordKeyOf(record.header, entry.eventId);
+    return isItsKey ? record : { entry, reason: 'RECORD_KEY_WRONG', record };
   } catch {
-    // Only the decoder threw, and what it says of the bytes adds nothing: the caller stops at this sequence.
-    return undefined;
+    // Only the decoder threw, and what it says of the bytes adds nothing to the reason.
+    return { entry, reason: 'RECORD_MALFORMED', record: undefined };
   }
 }
 

@@ -7,6 +7,7 @@ import type { Peers } from '../grpc/handler.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
+import type { ParkingOptions } from '../parking/park.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import { isTransient } from '../retry/is-transient.ts';
 import { createCatchUps } from './catch-ups.ts';
@@ -33,6 +34,11 @@ export interface ConsumerOptions<Schema extends ConsumerSchema, Prepared> {
   readonly waitMs?: number;
   /** From 0 to below 1, for the jitter of retries. Default Math.random. */
   readonly random?: () => number;
+  /**
+   * Poison parks its stream instead of stopping its partition; the schema has `createParkingTables`. Never for
+   * privacy.v1 (docs/decisions/what-is-parked.md).
+   */
+  readonly parking?: ParkingOptions;
 }
 
 /** Applies topics to a service's database, each record exactly once and in order of its partition. */
@@ -62,6 +68,10 @@ export interface Consumer {
 export function createConsumer<Schema extends ConsumerSchema, Prepared>(
   options: ConsumerOptions<Schema, Prepared>,
 ): Consumer {
+  // A fence that is passed over is an erasure that is never done.
+  if (options.parking !== undefined && options.topics.includes('privacy.v1')) {
+    throw new RangeError('privacy.v1 is never parked');
+  }
   return new LogConsumer(options);
 }
 
@@ -167,7 +177,9 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   async #assign(partitions: readonly TopicPartition[]): Promise<readonly bigint[]> {
     const { db, peers, effect, clock, logger, name, random = Math.random } = this.#options;
     const stopping = this.#stopping.signal;
-    const ports = { name, db, peers, effect, clock, random, logger, stopping };
+    const { parking } = this.#options;
+    const parks = parking === undefined ? {} : { parking };
+    const ports = { name, db, peers, effect, clock, random, logger, stopping, ...parks };
     const checkpoints = await readCheckpoints(db, partitions);
     for (const [index, checkpoint] of checkpoints.entries()) {
       const partition = partitions[index];

@@ -3,7 +3,14 @@ import { topics } from '@lethe/proto/topics.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { LogEntry, TopicPartition } from '../event-log/port.ts';
 import type { Peers } from '../grpc/handler.ts';
-import { type Classified, classify, lastBefore, type SequenceSpan, spanText } from './classify.ts';
+import {
+  type Classified,
+  classify,
+  lastBefore,
+  type OnUnusable,
+  type SequenceSpan,
+  spanText,
+} from './classify.ts';
 import type { Checkpoint } from './checkpoints.ts';
 
 const callTimeoutMs = 10_000;
@@ -38,12 +45,13 @@ export async function classifyOverErased(
   checkpoint: Checkpoint,
   entries: readonly LogEntry[],
   signal?: AbortSignal,
+  onUnusable: OnUnusable = 'stop',
 ): Promise<Classified> {
-  const found = classify(checkpoint, entries);
+  const found = classify(checkpoint, entries, [], onUnusable);
   if (found.gap === undefined) return found;
   const span = { from: found.gap.from, to: lastMissable(entries) };
   const erased = await askErased(peers, partition, span, signal);
-  const again = classify(checkpoint, entries, erased);
+  const again = classify(checkpoint, entries, erased, onUnusable);
   if (again.gap !== undefined && again.gap.from <= found.gap.to) {
     throw new SequenceGapError(partition, again.gap);
   }

@@ -7,9 +7,17 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
 import { createBackoff } from '../retry/backoff.ts';
+import { type ParkingOptions, PoisonLimitError } from '../parking/park.ts';
 import { isTransient } from '../retry/is-transient.ts';
+import { ParkingApplier } from './apply-parking.ts';
 import { type Checkpoint, compareAndSetCheckpoints, readCheckpoints } from './checkpoints.ts';
-import { type Classified, classify, type SequenceSpan, spanText } from './classify.ts';
+import {
+  type Classified,
+  classify,
+  type OnUnusable,
+  type SequenceSpan,
+  spanText,
+} from './classify.ts';
 import { classifyOverErased, SequenceGapError } from './missing.ts';
 import type { ConsumerEffect } from './port.ts';
 import type { ConsumerSchema } from './tables.ts';
@@ -25,6 +33,8 @@ export interface WorkerPorts<Schema extends ConsumerSchema, Prepared> {
   readonly logger: Logger;
   /** Fires when the consumer stops. */
   readonly stopping: AbortSignal;
+  /** Poison stops the partition when absent. */
+  readonly parking?: ParkingOptions;
 }
 
 /** Delay after the first failure and the bound of its doubling; between half of it and all of it is slept. */
@@ -36,6 +46,8 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
   readonly partition: TopicPartition;
   readonly #ports: WorkerPorts<Schema, Prepared>;
   readonly #backoff = createBackoff(backoffMs.first, backoffMs.max);
+  readonly #parking: ParkingApplier<Schema, Prepared> | undefined;
+  readonly #onUnusable: OnUnusable;
   #checkpoint: Checkpoint;
   /** Where the gap begins that made us read again from the checkpoint. */
   #rereadFor: bigint | undefined;
@@ -52,6 +64,9 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     this.#ports = ports;
     this.partition = partition;
     this.#checkpoint = checkpoint;
+    const { parking } = ports;
+    this.#onUnusable = parking === undefined ? 'stop' : 'collect';
+    if (parking !== undefined) this.#parking = new ParkingApplier({ ...ports, parking }, partition);
   }
 
   /** The partition was assigned anew: its checkpoint may have been moved by another owner. */
@@ -91,7 +106,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
 
   async #advance(entries: readonly LogEntry[], reader: LogReader): Promise<void> {
     const found = await this.#classify(entries);
-    await this.#apply(found);
+    await this.#apply(found, entries);
     if (found.malformed !== undefined) {
       this.#span = { from: found.malformed, to: found.malformed };
       throw new ServiceError('RECORD_MALFORMED');
@@ -105,17 +120,30 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
   }
 
   async #classify(entries: readonly LogEntry[]): Promise<Classified> {
-    const found = classify(this.#checkpoint, entries);
+    const found = classify(this.#checkpoint, entries, [], this.#onUnusable);
     if (found.gap === undefined || found.gap.from !== this.#rereadFor) return found;
     this.#span = found.gap;
     const { peers, stopping } = this.#ports;
-    return classifyOverErased(peers, this.partition, this.#checkpoint, entries, stopping);
+    const { partition } = this;
+    const onUnusable = this.#onUnusable;
+    return classifyOverErased(peers, partition, this.#checkpoint, entries, stopping, onUnusable);
   }
 
-  async #apply({ fresh, next }: Classified): Promise<void> {
+  async #apply(found: Classified, entries: readonly LogEntry[]): Promise<void> {
     const { db, effect } = this.#ports;
+    const { fresh, next } = found;
     const from = this.#checkpoint;
     const [first, last] = [fresh.at(0), fresh.at(-1)];
+    if (this.#parking !== undefined) {
+      if (first !== undefined && last !== undefined) {
+        this.#span = { from: first.sequence, to: last.sequence };
+      }
+      const moved = (checkpoint: Checkpoint): void => {
+        this.#checkpoint = checkpoint;
+      };
+      await this.#parking.apply({ from, found, entries, moved });
+      return;
+    }
     const move = { ...this.partition, from, to: next };
     if (first === undefined || last === undefined) {
       // Only tombstone records, ticks and duplicates. Dying before the commit means looking at them again.
@@ -190,6 +218,9 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
   #stop(failure: unknown, reader: LogReader): void {
     const { name, logger } = this.#ports;
     if (failure instanceof SequenceGapError) this.#span = failure.gap;
+    if (failure instanceof PoisonLimitError) {
+      this.#span = { from: failure.sequence, to: failure.sequence };
+    }
     const reason = reasonOf(failure);
     const where = this.#span === undefined ? '' : ` at ${spanText(this.#span)}`;
     this.#problem = `partition ${this.#name()} stopped: ${reason}${where}`;

@@ -1,6 +1,5 @@
-import { sql, type Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import { type Scope, scopeText, type TenantId } from '../ids/ids.ts';
-import type { EventStoreSchema } from './tables.ts';
 
 /** A scope was erased up to an incarnation; stands for ever. */
 export interface Fence {
@@ -12,9 +11,16 @@ export interface Fence {
 /** Fences by `scopeText`. */
 export type Fences = ReadonlyMap<string, Fence>;
 
+/** Creates `fences`; called from a service's own migration. Event owners have it with their other tables. */
+export async function createFenceTable<Schema>(db: Kysely<Schema>): Promise<void> {
+  await sql`create table fences (
+    tenant_id text collate "C" not null, scope text collate "C" not null, incarnation int4 not null,
+    cut_off_ms int8 not null, primary key (tenant_id, scope))`.execute(db);
+}
+
 /** The fences of these scopes. To be read in a statement after the one that took the fence lock. */
-export async function readFences(
-  tx: Transaction<EventStoreSchema>,
+export async function readFences<Schema>(
+  tx: Transaction<Schema>,
   tenantId: TenantId,
   scopes: readonly Scope[],
 ): Promise<Fences> {
@@ -31,8 +37,8 @@ export async function readFences(
 }
 
 /** Raises fences; one that stands higher already stays. */
-export async function raiseFences(
-  tx: Transaction<EventStoreSchema>,
+export async function raiseFences<Schema>(
+  tx: Transaction<Schema>,
   tenantId: TenantId,
   fences: readonly (Fence & { readonly scope: Scope })[],
 ): Promise<void> {
