@@ -1,10 +1,11 @@
 import type { DecidedEvent, EventFamily, StateCodec } from '@lethe/platform/event-store/family.ts';
-import { eventBytesOf } from '@lethe/platform/sealing/event.ts';
+import { eventBytesOf, familyBytesOf } from '@lethe/platform/sealing/event.ts';
 import { PredictionEvent } from '@lethe/proto/gen/lethe/predictions/v1/events.ts';
 import {
   type AnyPredictionEvent,
   type PredictionCommand,
   decide,
+  evolve,
   initialPredictionState,
   type PredictionState,
 } from './prediction.ts';
@@ -49,5 +50,10 @@ export const predictionFamily: EventFamily<PredictionCommand, PredictionState> =
       derived: [],
       state: decision.state,
     };
+  },
+  evolve: (known, { shape, eventBytes, eventId }) => {
+    const { event } = PredictionEvent.decode(familyBytesOf(shape, eventBytes));
+    if (event === undefined) throw new RangeError(`${shape.type} is no event of predictions`);
+    return evolve(known ?? initialPredictionState, { event, eventId });
   },
 };

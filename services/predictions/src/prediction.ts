@@ -50,15 +50,19 @@ export function decide(state: PredictionState, wish: PredictionWish): Prediction
   const { event } = wish;
   const { dimensions } = state;
   if (event.$case === 'predictionMade') {
-    const facts = event.value.facts;
-    const stamped = withFacts(event, { dimensions });
-    return {
-      event: stamped,
-      state: facts === undefined ? state : remember(state, wish.eventId, facts),
-    };
+    return { event: withFacts(event, { dimensions }), state: evolve(state, wish) };
   }
   const about = state.predictions.find((one) => one.eventId === wish.causationId);
   return { event: withFacts(withWhatWasSaid(event, about), { dimensions }), state };
+}
+
+/** The state after an event that happened: folding a ticket's events remembers what `decide` did. Pure. */
+export function evolve(
+  state: PredictionState,
+  { event, eventId }: Pick<PredictionWish, 'event' | 'eventId'>,
+): PredictionState {
+  const facts = event.$case === 'predictionMade' ? event.value.facts : undefined;
+  return facts === undefined ? state : remember(state, eventId, facts);
 }
 
 function remember(

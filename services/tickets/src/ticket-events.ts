@@ -1,6 +1,13 @@
-import type { DecidedEvent, EventFamily, StateCodec } from '@lethe/platform/event-store/family.ts';
-import { eventBytesOf } from '@lethe/platform/sealing/event.ts';
+import type {
+  DecidedEvent,
+  EventFamily,
+  RecordedEvent,
+  StateCodec,
+} from '@lethe/platform/event-store/family.ts';
+import { eventBytesOf, familyBytesOf } from '@lethe/platform/sealing/event.ts';
+import { Person } from '@lethe/proto/gen/lethe/people/v1/person.ts';
 import { TicketEvent } from '@lethe/proto/gen/lethe/tickets/v1/events.ts';
+import { evolve } from './domain/evolve.ts';
 import type { AnyTicketEvent, TicketState } from './domain/state.ts';
 import { decide } from './ticket.ts';
 
@@ -50,4 +57,18 @@ export const ticketFamily: EventFamily<AnyTicketEvent, TicketState> = {
       state: decision.state,
     };
   },
+  evolve: (state, recorded) => {
+    const { occurredAtMs, personTokens } = recorded;
+    const assignee = personTokens.get('assignee');
+    return evolve(state, { event: recordedEventOf(recorded), occurredAtMs, assignee });
+  },
 };
+
+function recordedEventOf({ shape, eventBytes, personTokens }: RecordedEvent): AnyTicketEvent {
+  const { event } = TicketEvent.decode(familyBytesOf(shape, eventBytes));
+  if (event === undefined) throw new RangeError(`${shape.type} is no event of a ticket`);
+  // Who got the ticket may be erased since; that somebody got it is not.
+  if (event.$case !== 'assigned' || !personTokens.has('assignee')) return event;
+  const assignee = event.value.assignee ?? Person.create();
+  return { ...event, value: { ...event.value, assignee } };
+}

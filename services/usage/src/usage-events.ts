@@ -23,4 +23,5 @@ export const usageFamily: EventFamily<AnyUsageEvent, undefined> = {
     derived: [],
     state: undefined,
   }),
+  evolve: () => undefined,
 };

@@ -68,6 +68,17 @@ export interface DecisionContext {
   readonly personTokens: ReadonlyMap<string, Token>;
 }
 
+/** An event as it lies on the log, opened as far as it can be. */
+export interface RecordedEvent {
+  readonly eventId: EventId;
+  readonly shape: EventShape;
+  /** Without the parts that are erased or were not wanted. */
+  readonly eventBytes: Uint8Array;
+  readonly occurredAtMs: number;
+  /** Canonical token of every person part by its name; undefined when it was erased before it was appended. */
+  readonly personTokens: ReadonlyMap<string, Token | undefined>;
+}
+
 /** What differs between the owners of event topics. */
 export interface EventFamily<Command, State> {
   readonly service: ServiceName;
@@ -78,6 +89,11 @@ export interface EventFamily<Command, State> {
   readonly keepsRecords: boolean;
   /** Pure and synchronous. */
   decide(state: State | undefined, command: Command, context: DecisionContext): Decision<State>;
+  /**
+   * The state after an event that was decided earlier, the service's own among them: folding a stream's records gives
+   * the state that `decide` left. Pure and synchronous.
+   */
+  evolve(state: State | undefined, recorded: RecordedEvent): State;
   /** Undefined: the streams of this family have no state. */
   readonly stateCodec: StateCodec<State> | undefined;
 }

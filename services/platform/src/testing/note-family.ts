@@ -48,6 +48,9 @@ export const noteFamily: EventFamily<Note & { readonly eventBytes: Uint8Array },
     const derived = kind === 'note' && notes % 3 === 0 ? [milestone] : [];
     return { kind: 'decided', event: { shape, eventBytes }, derived, state: { notes } };
   },
+  evolve: (state, { shape }) => ({
+    notes: (state?.notes ?? 0) + (shape.type === 'MessageAdded' ? 1 : 0),
+  }),
 };
 
 /** Streams are persons, without state or content. */
@@ -63,6 +66,7 @@ export const visitFamily: EventFamily<{ readonly eventBytes: Uint8Array }, undef
     derived: [],
     state: undefined,
   }),
+  evolve: () => undefined,
 };
 
 export type NoteItem = AppendItem<Note & { readonly eventBytes: Uint8Array }>;
