@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { DecidedEvent } from '@lethe/platform/event-store/family.ts';
 import type { EventId, Token } from '@lethe/platform/ids/ids.ts';
-import { Priority, TicketStatus } from '@lethe/proto/gen/lethe/tickets/v1/enums.ts';
+import { Priority, type TicketStatus } from '@lethe/proto/gen/lethe/tickets/v1/enums.ts';
 import type { AnyTicketEvent, TicketState } from './domain/state.ts';
 import {
   assigned,
