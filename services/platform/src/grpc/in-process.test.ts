@@ -7,6 +7,7 @@ import {
 import { DatabaseError } from '../database/database-error.ts';
 import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import { peersContract } from './contract.ts';
 import { createInProcessNetwork } from './in-process.ts';
 import { registerService } from './register.ts';
 
@@ -73,7 +74,16 @@ describe('calls between services of one process', () => {
         tenantId: 'acme',
         holderId: 'h',
       }),
-      (error) => error instanceof ServiceError && error.reason === 'STORE_UNAVAILABLE',
+      (error) => error instanceof ServiceError && error.reason === 'SERVICE_UNAVAILABLE',
     );
   });
+});
+
+peersContract('within one process', async () => {
+  const network = createInProcessNetwork();
+  return {
+    serve: async (service, registrations) => network.register(service, registrations),
+    peersFor: async (caller) => network.peersFor(caller),
+    close: async () => undefined,
+  };
 });

@@ -42,7 +42,7 @@ function createPeer(
   const find = <Request, Response>(definition: MethodDefinition<Request, Response>) => {
     const served = methods();
     if (served === undefined) {
-      throw new ServiceError('STORE_UNAVAILABLE', `The service ${service} is not running yet.`);
+      throw new ServiceError('SERVICE_UNAVAILABLE', `The service ${service} is not running yet.`);
     }
     authorize(definition.path, { kind: 'service', service: caller });
     const method = served.get(definition.path);
@@ -64,7 +64,11 @@ function createPeer(
         const response = await method.handler(copyRequest(definition, request), call);
         return copyResponse(definition, response);
       } catch (error) {
-        throw typedError(error, call);
+        if (options.signal?.aborted !== true && timeout?.aborted === true) {
+          const message = `The service ${service} did not answer in time.`;
+          throw new ServiceError('CALL_TIMED_OUT', message, { cause: error });
+        }
+        throw typedError(error, options.signal);
       }
     },
     serverStream: async function* (definition, request, options = {}) {
@@ -75,16 +79,18 @@ function createPeer(
         for await (const response of method.handler(copyRequest(definition, request), call)) {
           yield copyResponse(definition, response);
         }
+        options.signal?.throwIfAborted();
       } catch (error) {
-        throw typedError(error, call);
+        throw typedError(error, options.signal);
       }
     },
   };
 }
 
 /** As on the wire: an error of the other side's database must not be taken for one of the caller's own. */
-function typedError(error: unknown, { signal }: CallContext): unknown {
-  if (error instanceof ServiceError || signal.aborted) return error;
+function typedError(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  if (error instanceof ServiceError) return error;
   return new ServiceError(reasonOf(error), undefined, { cause: error });
 }
 

@@ -96,10 +96,13 @@ describe('the gRPC server', () => {
   const logged: string[] = [];
   const server = createGrpcServer({
     registrations: [registration],
-    verifyToken: createAccessTokenVerifier(
-      { issuer, audience, verificationKey: keys.publicKey, algorithms: ['EdDSA'] },
-      systemClock,
-    ),
+    callers: {
+      by: 'token',
+      verifyToken: createAccessTokenVerifier(
+        { issuer, audience, verificationKey: keys.publicKey, algorithms: ['EdDSA'] },
+        systemClock,
+      ),
+    },
     logger: createLogger({
       service: 'test',
       level: 'info',
@@ -232,7 +235,7 @@ describe('the gRPC server', () => {
   it('says that a port is taken', async () => {
     const second = createGrpcServer({
       registrations: [],
-      verifyToken: async () => ({ kind: 'anonymous' }),
+      callers: { by: 'token', verifyToken: async () => ({ kind: 'anonymous' }) },
       logger: createLogger({ service: 'test', level: 'silent' }),
     });
     await assert.rejects(

@@ -1,7 +1,6 @@
 import {
   Server,
   ServerCredentials,
-  status,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -12,9 +11,11 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { authorize } from '../auth/authorize.ts';
-import { placeOf } from '../errors/failure.ts';
+import { placeOf, reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import type { Clock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { callerOfCertificate, type VerifiedPeer } from './caller-certificate.ts';
 import type {
   CallContext,
   Caller,
@@ -23,16 +24,25 @@ import type {
   ServiceRegistration,
 } from './handler.ts';
 import { grpcErrorOf } from './status-details.ts';
+import { decodeAll, decodeRequest, writeAll } from './stream-messages.ts';
 
 /** Largest message taken, bytes; a larger one is RESOURCE_EXHAUSTED by the transport. */
 export const messageBytesMax = 8 * 1024 * 1024;
 
 export interface GrpcServerOptions {
   readonly registrations: readonly ServiceRegistration[];
-  /** Answers who holds an access token; see auth/access-token.ts. */
-  readonly verifyToken: (token: string) => Promise<Caller>;
+  readonly callers: Callers;
   readonly logger: Logger;
+  /** Fires when the server begins to stop: streams that would never end by themselves are ended then. */
+  readonly stopping?: AbortSignal;
 }
+
+/** How a port knows its callers: one way alone, so that a token proves nothing inside and a certificate nothing outside. */
+export type Callers =
+  /** By access token; see auth/access-token.ts. */
+  | { readonly by: 'token'; readonly verifyToken: (token: string) => Promise<Caller> }
+  /** By the certificate of the connection. */
+  | { readonly by: 'certificate'; readonly clock: Clock };
 
 /**
  * A grpc-js server over our handlers. Requests stay bytes until the caller is known and allowed: authentication and
@@ -55,14 +65,28 @@ export function createGrpcServer(options: GrpcServerOptions): Server {
 
 /** Listens in plaintext, which is for loopback alone. Throws PORT_IN_USE; answers the port taken. */
 export async function listenPlaintext(server: Server, host: string, port: number): Promise<number> {
+  return await listen(server, host, port, ServerCredentials.createInsecure());
+}
+
+/** Throws PORT_IN_USE; answers the port taken, which is another where 0 was asked for. */
+export async function listen(
+  server: Server,
+  host: string,
+  port: number,
+  credentials: ServerCredentials,
+): Promise<number> {
   return await new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, taken) => {
-      if (error === null) resolve(taken);
-      else {
-        const message = `Cannot listen on ${host}:${port}; stop the other process or choose another port.`;
-        reject(new ServiceError('PORT_IN_USE', message, { cause: error }));
-      }
-    });
+    server.bindAsync(
+      `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      credentials,
+      (error, taken) => {
+        if (error === null) resolve(taken);
+        else {
+          const message = `Cannot listen on ${host}:${port}; stop the other process or choose another port.`;
+          reject(new ServiceError('PORT_IN_USE', message, { cause: error }));
+        }
+      },
+    );
   });
 }
 
@@ -112,7 +136,7 @@ function unaryHandler(
 ): handleUnaryCall<Buffer, Buffer> {
   return (call, respond) => {
     const answer = async () => {
-      const context = await contextOf(method, call.metadata, cancellationOf(call), options);
+      const context = await contextOf(method, call, cancellationOf(call), options);
       const request = decodeRequest(method, call.request);
       return method.definition.responseSerialize(await method.handler(request, context));
     };
@@ -129,8 +153,8 @@ function serverStreamHandler(
 ): handleServerStreamingCall<Buffer, Buffer> {
   return (call) => {
     const answer = async () => {
-      const signal = cancellationOf(call);
-      const context = await contextOf(method, call.metadata, signal, options);
+      const signal = endOf(call, options);
+      const context = await contextOf(method, call, signal, options);
       const responses = method.handler(decodeRequest(method, call.request), context);
       await writeAll(method, call, responses, signal);
     };
@@ -144,52 +168,13 @@ function bidiHandler(
 ): handleBidiStreamingCall<Buffer, Buffer> {
   return (call) => {
     const answer = async () => {
-      const signal = cancellationOf(call);
-      const context = await contextOf(method, call.metadata, signal, options);
-      await writeAll(method, call, method.handler(decodeAll(method, call), context), signal);
+      const signal = endOf(call, options);
+      const context = await contextOf(method, call, signal, options);
+      const requests = decodeAll(method, call, signal);
+      await writeAll(method, call, method.handler(requests, context), signal);
     };
     finishStream(answer(), call, method, options);
   };
-}
-
-async function* decodeAll(
-  method: RegisteredMethod,
-  call: ServerDuplexStream<Buffer, Buffer>,
-): AsyncIterable<unknown> {
-  // A handler that throws leaves this loop early. The call must outlive that: on a destroyed one the status is never
-  // written, and the caller waits for ever.
-  for await (const bytes of call.iterator({ destroyOnReturn: false })) {
-    yield decodeRequest(method, bytes as Buffer);
-  }
-}
-
-async function writeAll(
-  method: RegisteredMethod,
-  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
-  responses: AsyncIterable<unknown>,
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const response of responses) {
-    if (signal.aborted) return;
-    // A slow reader stops the handler here instead of filling memory.
-    if (!call.write(method.definition.responseSerialize(response))) await drained(call, signal);
-  }
-}
-
-async function drained(
-  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
-  signal: AbortSignal,
-): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const finish = () => {
-      call.off('drain', finish);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    call.once('drain', finish);
-    signal.addEventListener('abort', finish, { once: true });
-    if (signal.aborted) finish();
-  });
 }
 
 function finishStream(
@@ -199,32 +184,49 @@ function finishStream(
   options: GrpcServerOptions,
 ): void {
   answer.then(
-    () => call.end(),
+    () => {
+      // What a stream had left to say is not known to be nothing: its caller is to ask another instance.
+      if (options.stopping?.aborted !== true) call.end();
+      else if (!call.cancelled) {
+        call.emit('error', toGrpcError(new ServiceError('SHUTTING_DOWN'), method, options));
+      }
+    },
     (error: unknown) => {
       if (!call.cancelled) call.emit('error', toGrpcError(error, method, options));
     },
   );
 }
 
+interface IncomingCall {
+  readonly metadata: Metadata;
+  getAuthContext(): VerifiedPeer;
+}
+
 async function contextOf(
   method: RegisteredMethod,
-  metadata: Metadata,
+  call: IncomingCall,
   signal: AbortSignal,
-  options: GrpcServerOptions,
+  { callers }: GrpcServerOptions,
 ): Promise<CallContext> {
-  const caller = await authenticate(metadata, options);
+  const caller =
+    callers.by === 'token'
+      ? await callerOfToken(call.metadata, callers.verifyToken)
+      : callerOfCertificate(call.getAuthContext(), callers.clock.nowMs());
   authorize(method.definition.path, caller);
   return { caller, signal };
 }
 
-async function authenticate(metadata: Metadata, options: GrpcServerOptions): Promise<Caller> {
+async function callerOfToken(
+  metadata: Metadata,
+  verifyToken: (token: string) => Promise<Caller>,
+): Promise<Caller> {
   const header = metadata.get('authorization')[0];
   if (typeof header !== 'string') return { kind: 'anonymous' };
   const [scheme, token, ...rest] = header.split(' ');
   if (scheme?.toLowerCase() !== 'bearer' || token === undefined || rest.length > 0) {
     throw new ServiceError('TOKEN_INVALID', 'The authorization metadata is not "Bearer <token>".');
   }
-  return await options.verifyToken(token);
+  return await verifyToken(token);
 }
 
 function cancellationOf(call: {
@@ -235,12 +237,13 @@ function cancellationOf(call: {
   return controller.signal;
 }
 
-function decodeRequest(method: RegisteredMethod, bytes: Buffer): unknown {
-  try {
-    return method.definition.requestDeserialize(bytes);
-  } catch (error) {
-    throw new ServiceError('MALFORMED_MESSAGE', undefined, { cause: error });
-  }
+/** Of a stream: its caller's end, or ours. */
+function endOf(
+  call: { on(event: 'cancelled', listener: () => void): unknown },
+  { stopping }: GrpcServerOptions,
+): AbortSignal {
+  const cancelled = cancellationOf(call);
+  return stopping === undefined ? cancelled : AbortSignal.any([cancelled, stopping]);
 }
 
 function toGrpcError(error: unknown, method: RegisteredMethod, options: GrpcServerOptions) {
@@ -250,6 +253,6 @@ function toGrpcError(error: unknown, method: RegisteredMethod, options: GrpcServ
   // What is not ours may quote values: the caller gets the rule, the log gets the place and nothing of the message.
   const problem = placeOf(error);
   options.logger.error({ method: method.definition.path, problem }, 'unexpected error');
-  const defect = new ServiceError('INTERNAL_DEFECT', undefined, { cause: error });
-  return Object.assign(new Error(defect.message), grpcErrorOf(defect), { code: status.INTERNAL });
+  const typed = new ServiceError(reasonOf(error), undefined, { cause: error });
+  return Object.assign(new Error(typed.message), grpcErrorOf(typed));
 }
