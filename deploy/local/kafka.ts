@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const script = fileURLToPath(new URL('./kafka.sh', import.meta.url));
+const imageScript = fileURLToPath(new URL('./kafka-image.sh', import.meta.url));
 const run = promisify(execFile);
 
 /** Fetches the jars unless they are there; answers why no broker can be started here, or undefined. */
@@ -21,6 +22,11 @@ export function whyNoKafka(): string | undefined {
   } catch (error) {
     return error instanceof Error ? error.message : 'the jars cannot be fetched';
   }
+}
+
+/** The folder that an image with a broker is built from; made on its first use, 15 s. Throws without a JDK. */
+export function prepareKafkaImage(): string {
+  return execFileSync(imageScript, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 }
 
 /** A broker of its own, in a folder that goes with it. */

@@ -156,7 +156,8 @@ function jwtOf(subject: string, privateKey: string): string {
 
 function auditedRequests(file: string, apiPath: string): number {
   if (!existsSync(file)) return 0;
-  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  // Behind the last line feed is a line that Vault is writing just now, or nothing.
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
   return lines.filter((line) => {
     const { type, request } = JSON.parse(line) as {
       readonly type: string;
