@@ -31,8 +31,14 @@ export interface ReadPorts {
 }
 
 /**
- * Reads a chunk over all owned partitions: at most `recordsMax` entries or `fillMs` of them. Empty when there was
- * nothing for `idleMs`. Nothing is committed here: if the process dies, the same entries are read again.
+ * Bytes of records from which on a chunk is full, give or take one poll of the log (8 MiB): a projection that is far
+ * behind finds as many records as it asks for, and each may have 900 KiB.
+ */
+export const chunkBytesMax = 32 * 1024 * 1024;
+
+/**
+ * Reads a chunk over all owned partitions: at most `recordsMax` entries, `chunkBytesMax` or `fillMs` of them. Empty when
+ * there was nothing for `idleMs`. Nothing is committed here: if the process dies, the same entries are read again.
  */
 export async function readChunk(
   ports: ReadPorts,
@@ -59,8 +65,9 @@ async function pollEntries(
 ): Promise<readonly PolledEntries[]> {
   const polled = new Map<string, PolledEntries>();
   let left = recordsMax;
+  let bytesLeft = chunkBytesMax;
   let untilMs = clock.monotonicMs() + idleMs;
-  while (left > 0 && !signal.aborted) {
+  while (left > 0 && bytesLeft > 0 && !signal.aborted) {
     const waitMs = Math.max(0, untilMs - clock.monotonicMs());
     const batches = await reader.poll({ recordsMax: left, waitMs, signal });
     if (batches.length === 0) break;
@@ -74,9 +81,14 @@ async function pollEntries(
         known.entries.push(...entries);
       }
       left -= entries.length;
+      bytesLeft -= entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
     }
   }
   return [...polled.values()];
+}
+
+function bytesOf(entry: LogEntry): number {
+  return entry.kind === 'record' ? entry.value.length : 0;
 }
 
 async function readPartition(
