@@ -1,30 +1,18 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import type { VaultAuth, VaultConfig } from '@lethe/keys/kms/kms-config.ts';
 import { openVaultKms, type VaultKms } from '@lethe/keys/kms/vault-kms.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
-import { buildVault, findVault } from '../../deploy/local/vault-binary.ts';
 import { type LocalVault, startLocalVault } from '../../deploy/local/vault.ts';
-
-/** The tools' folder may be given; what is built or unpacked stays in the cache. */
-function places() {
-  const { LETHE_TOOLS, XDG_CACHE_HOME } = process.env;
-  const cacheRoot = XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
-  return { tools: LETHE_TOOLS, cache: path.join(cacheRoot, 'lethe') };
-}
+import { vaultBinary } from './vault-binary.ts';
 
 /** A running Vault, or undefined where there is none; in CI it is built then, and not having it is a failure. */
 export async function openVault(mode: 'dev' | 'raft'): Promise<LocalVault | undefined> {
-  let binary = findVault(places());
-  if (binary === undefined && process.env['CI'] === 'true') {
-    console.log('    building Vault from Go modules: about 8 minutes, once');
-    binary = await buildVault(places().cache);
-  }
+  const binary = await vaultBinary(process.env['CI'] === 'true');
   if (binary === undefined) {
     console.warn('SKIPPED: no Vault here; LETHE_TOOLS names a folder with it, CI=true builds it');
     return undefined;
