@@ -24,9 +24,17 @@ export function whyNoKafka(): string | undefined {
   }
 }
 
-/** The folder that an image with a broker is built from; made on its first use, 15 s. Throws without a JDK. */
-export function prepareKafkaImage(): string {
-  return execFileSync(imageScript, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+/** The folder that an image with a broker is built from, made on its first use in 15 s; or why it cannot be made. */
+export function prepareKafkaImage(): { readonly folder: string } | { readonly reason: string } {
+  try {
+    const folder = execFileSync(imageScript, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return { folder: folder.trim() };
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : 'the image cannot be prepared' };
+  }
 }
 
 /** A broker of its own, in a folder that goes with it. */
