@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { ProjectionServiceService } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { failureFields } from '../errors/failure.ts';
 import type { Peer } from '../grpc/handler.ts';
+import type { TenantId } from '../ids/ids.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createLoop, type Loop } from '../lifecycle/loop.ts';
 import type { Logger } from '../log/logger.ts';
@@ -15,6 +16,7 @@ import {
   deleteStreams,
   detachRecords,
   type ErasedRecord,
+  type ErasedStream,
   type ErasureJob,
   finishJob,
   hasPendingRecords,
@@ -41,6 +43,13 @@ export interface ErasureJobPorts {
   readonly onEnqueued: () => void;
   /** Wake the receipt sender. */
   readonly onReceipt: () => void;
+  /** Drops what a consumer of this service has parked of these streams; answers how many records. */
+  readonly dropParked?: (
+    tx: Transaction<EventStoreSchema>,
+    tenantId: TenantId,
+    kind: 'ticket' | 'person',
+    streams: readonly ErasedStream[],
+  ) => Promise<number>;
 }
 
 /** A page removes at most this many records, in one transaction. */
@@ -189,7 +198,9 @@ async function removePage(job: ErasureJob, ports: ErasureJobPorts): Promise<Step
     if (records.length > 0) await removeRecords(tx, job, ports, records);
     else {
       const rows = await deleteStreams(tx, job, family.streamKind, streams);
-      await addToJob(tx, job, { rows });
+      // The fence has stood since before the job: nothing of these streams is parked or replayed any more.
+      const parked = await ports.dropParked?.(tx, job.tenantId, family.streamKind, streams);
+      await addToJob(tx, job, { rows: rows + (parked ?? 0) });
     }
     return 'removed';
   });

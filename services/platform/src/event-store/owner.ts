@@ -15,6 +15,13 @@ import type { Service } from '../lifecycle/service.ts';
 import type { Logger } from '../log/logger.ts';
 import { createRelay } from '../outbox/relay.ts';
 import { sequenceServiceHandlers } from '../outbox/sequence-service.ts';
+import type { ParkingOptions } from '../parking/park.ts';
+import type { ReplayPorts } from '../parking/replay.ts';
+import { dropErased } from '../parking/store.ts';
+import { createOwnerRebuildRpc } from '../rebuild/owner-rebuild-rpc.ts';
+import type { RebuildRpc } from '../rebuild/rebuild-handler.ts';
+import { removeRebuildWork } from '../rebuild/rebuild-owner.ts';
+import type { RebuildRules } from '../rebuild/rules.ts';
 import { createReceiptSender } from '../receipts/receipt-sender.ts';
 import {
   createEventStore,
@@ -24,7 +31,7 @@ import {
 } from './append.ts';
 import { createObserver, type LeasedObservations, type Observer } from './observe.ts';
 import { createErasureEffect } from './erasure-effect.ts';
-import { createErasureJobs } from './erasure-job.ts';
+import { createErasureJobs, type ErasureJobPorts } from './erasure-job.ts';
 import { previewErasure } from './erasure-preview.ts';
 import { storeSequences } from './event-index.ts';
 import type { EventFamily } from './family.ts';
@@ -45,12 +52,16 @@ export interface OwnerPorts {
 export interface OwnerParts<Command> {
   readonly eventStore: EventStore<Command>;
   readonly keys: KeyClient;
+  /** Rebuilds the owner's tables from its log. */
+  readonly rebuild: RebuildRpc['handler'];
 }
 
 export interface EventOwner<Command, State> {
   readonly family: EventFamily<Command, State>;
   readonly options: EventStoreOptions;
   readonly migrations: Migrations;
+  /** How states follow from records; undefined for streams without state. */
+  readonly rebuildRules: RebuildRules<State> | undefined;
   /** The public RPCs. */
   readonly publicApi: (parts: OwnerParts<Command>) => readonly ServiceRegistration[];
   /** Topics of other owners, beside privacy.v1, and what is done with them. */
@@ -59,6 +70,13 @@ export interface EventOwner<Command, State> {
     readonly effect: (
       parts: ObserverParts<Command>,
     ) => ConsumerEffect<EventStoreSchema, readonly LeasedObservations[]>;
+    /** Poison of these topics is parked; the schema has `createParkingTables`. What it gives is served publicly. */
+    readonly parks?: {
+      readonly streamKindOf: ParkingOptions['streamKindOf'];
+      readonly publicApi: (
+        ports: ReplayPorts<EventStoreSchema, readonly LeasedObservations[]>,
+      ) => ServiceRegistration;
+    };
   };
 }
 
@@ -79,14 +97,19 @@ export function createEventOwner<Command, State>(
   const { db, eventLog, clock, randomBytes } = ports;
   const { family, options } = owner;
   const { topic } = family;
-  const loops = createLoops(family, ports);
+  const loops = createLoops(owner, ports);
   const { keys, relay } = loops;
   const partitions = eventLog.partitionsOf(topic);
   const storePorts = { db, keys, clock, randomBytes, partitions, onEnqueued: () => relay.wake() };
   const eventStore = createEventStore(family, storePorts, options);
   const observing = createObserving(owner, storePorts, ports);
+  const rules = owner.rebuildRules;
+  const rebuild = createOwnerRebuildRpc({ ...ports, keys, family, rules });
   return {
-    publicApi: owner.publicApi({ eventStore, keys }),
+    publicApi: [
+      ...owner.publicApi({ eventStore, keys, rebuild: rebuild.handler }),
+      ...(observing?.publicApi ?? []),
+    ],
     internalApi: [
       registerService(SequenceServiceService, sequenceServiceHandlers(db, topic, clock)),
       registerService(ErasureParticipantServiceService, {
@@ -95,34 +118,64 @@ export function createEventOwner<Command, State>(
     ],
     start: async () => {
       await migrateToLatest(db, owner.migrations);
+      if (await removeRebuildWork(db)) {
+        ports.logger.info({ component: 'rebuild' }, 'removed the work of an unfinished rebuild');
+      }
       await loops.start();
-      observing?.start();
+      observing?.consumer.start();
     },
     stop: async () => {
-      await observing?.stop();
+      await rebuild.stop();
+      await observing?.consumer.stop();
       await loops.stop();
     },
-    problem: () => loops.problem() ?? observing?.problem(),
+    problem: () => loops.problem() ?? observing?.consumer.problem(),
   };
 }
 
-/** The consumer of other owners' events. It may lag; nobody waits for it. */
+interface Observing {
+  readonly consumer: Consumer;
+  readonly publicApi: readonly ServiceRegistration[];
+}
+
+/** The consumer of other owners' events, and what may be asked about its parked ones. It may lag; nobody waits for it. */
 function createObserving<Command, State>(
   { family, options, observes }: EventOwner<Command, State>,
   storePorts: EventStorePorts,
   { db, eventLog, peers, clock, logger }: OwnerPorts,
-): Consumer | undefined {
+): Observing | undefined {
   if (observes === undefined) return undefined;
   const observer = createObserver(family, storePorts, options);
   const effect = observes.effect({ keys: storePorts.keys, observer });
   const name = `${family.service}-observing`;
-  const { topics } = observes;
-  return createConsumer({ name, db, eventLog, topics, peers, effect, clock, logger });
+  const { topics, parks } = observes;
+  const consuming = { name, db, eventLog, topics, peers, effect, clock, logger };
+  if (parks === undefined) return { consumer: createConsumer(consuming), publicApi: [] };
+  const parking = { service: family.service, streamKindOf: parks.streamKindOf };
+  return {
+    consumer: createConsumer({ ...consuming, parking }),
+    publicApi: [parks.publicApi({ db, parking, effect, clock })],
+  };
+}
+
+/** Drops what is parked of erased streams, whose fences stand: a step of the erasure's job. */
+function dropParkedOf<Command, State>({
+  observes,
+}: EventOwner<Command, State>): Pick<ErasureJobPorts, 'dropParked'> {
+  const { topics, parks } = observes ?? {};
+  if (topics === undefined || parks === undefined) return {};
+  return {
+    dropParked: async (tx, tenantId, kind, streams) => {
+      const ofKind = topics.filter((topic) => parks.streamKindOf(topic) === kind);
+      return dropErased(tx, tenantId, ofKind, streams);
+    },
+  };
 }
 
 /** What runs beside the RPCs. */
-function createLoops<Command, State>(family: EventFamily<Command, State>, ports: OwnerPorts) {
+function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: OwnerPorts) {
   const { db, eventLog, peers, clock, randomBytes, logger } = ports;
+  const { family } = owner;
   const { service, topic } = family;
   const holderId = `${service}-${randomBytes(8).toString('hex')}`;
   const keys = createKeyClient({ peer: peers('keys'), holderId, clock, logger });
@@ -136,6 +189,7 @@ function createLoops<Command, State>(family: EventFamily<Command, State>, ports:
     logger,
     onEnqueued: () => relay.wake(),
     onReceipt: () => receipts.wake(),
+    ...dropParkedOf(owner),
   });
   const effect = createErasureEffect({ service, clock, onJob: () => jobs.wake() });
   const topics = ['privacy.v1'] as const;
