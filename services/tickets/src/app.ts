@@ -2,9 +2,11 @@ import { createAppendHandlers } from '@lethe/platform/event-store/append-handler
 import { createEventOwner, type OwnerPorts } from '@lethe/platform/event-store/owner.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
+import { TicketsRebuildServiceService } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import type { TicketsConfig } from './config.ts';
 import { migrations } from './migrations/migrations.ts';
+import { ticketRebuildRules } from './rebuild.ts';
 import { getTicket } from './rpc/get-ticket.ts';
 import { getTranscript } from './rpc/get-transcript.ts';
 import { listTickets } from './rpc/list-tickets.ts';
@@ -22,7 +24,8 @@ export function createTickets(config: TicketsConfig, ports: TicketsPorts): Servi
       family: ticketFamily,
       options: config.eventStore,
       migrations,
-      publicApi: ({ eventStore, keys }) => {
+      rebuildRules: ticketRebuildRules,
+      publicApi: ({ eventStore, keys, rebuild }) => {
         const { append, stream } = createAppendHandlers({ eventStore, keys }, parser);
         return [
           registerService(TicketServiceService, {
@@ -32,6 +35,7 @@ export function createTickets(config: TicketsConfig, ports: TicketsPorts): Servi
             listTickets: listTickets({ db, keys }),
             getTranscript: getTranscript({ db, keys }),
           }),
+          registerService(TicketsRebuildServiceService, { rebuild }),
         ];
       },
     },

@@ -2,6 +2,7 @@ import { createAppendHandlers } from '@lethe/platform/event-store/append-handler
 import { createEventOwner, type OwnerPorts } from '@lethe/platform/event-store/owner.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
+import { UsageRebuildServiceService } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import { UsageServiceService } from '@lethe/proto/gen/lethe/usage/v1/service.ts';
 import type { UsageConfig } from './config.ts';
 import { migrations } from './migrations/migrations.ts';
@@ -18,6 +19,7 @@ export function createUsage(config: UsageConfig, ports: UsagePorts): Service {
       family: usageFamily,
       options: config.eventStore,
       migrations,
+      rebuildRules: undefined,
       publicApi: (parts) => {
         const { append, stream } = createAppendHandlers(parts, parser);
         return [
@@ -25,6 +27,7 @@ export function createUsage(config: UsageConfig, ports: UsagePorts): Service {
             appendUsageEvents: append,
             streamUsageEvents: stream,
           }),
+          registerService(UsageRebuildServiceService, { rebuild: parts.rebuild }),
         ];
       },
     },
