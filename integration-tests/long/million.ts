@@ -1,0 +1,54 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { formatCount } from '@lethe/cli/output/numbers.ts';
+import { createProcessKeeper } from '../harness/processes.ts';
+import { memorySummary, memoryTable } from './memory-report.ts';
+import { runForMemory } from './memory-run.ts';
+import { judge } from './memory-verdict.ts';
+
+/** `node integration-tests/long/million.ts [--events N] [--tenants N] [--seed S] [--every SECONDS] [--out DIR]` */
+
+const { values } = parseArgs({
+  options: {
+    events: { type: 'string', default: '1000000' },
+    tenants: { type: 'string', default: '50' },
+    seed: { type: 'string', default: 'million' },
+    every: { type: 'string', default: '10' },
+    out: { type: 'string' },
+  },
+});
+
+const rowsMax = 40;
+const keeper = createProcessKeeper();
+const folder = mkdtempSync(join(tmpdir(), 'lethe-million-'));
+const out = values.out ?? folder;
+mkdirSync(out, { recursive: true });
+console.log(`seed ${values.seed}, ${values.events} events, ${values.tenants} tenants; ${folder}`);
+try {
+  const run = await runForMemory(keeper, {
+    seed: values.seed,
+    events: Number(values.events),
+    tenants: Number(values.tenants),
+    sampleEveryS: Number(values.every),
+    folder,
+    onSample: (sample) => {
+      appendFileSync(join(out, 'samples.jsonl'), `${JSON.stringify(sample)}\n`);
+      const { atS, records, rss, heapLive, wasm, ledgerBehindS } = sample;
+      const sizes = [rss, heapLive, wasm].map((bytes) => formatCount(Math.round(bytes / 2 ** 20)));
+      console.log(
+        `${atS} s: ${formatCount(records)} records; MiB: rss ${sizes[0]}, heap ${sizes[1]}, wasm ${sizes[2]}; ledger ${ledgerBehindS.toFixed(1)} s behind`,
+      );
+    },
+  });
+  const verdict = judge(run.samples);
+  const report = `${memorySummary(run, verdict)}\n\n${memoryTable(run.samples, rowsMax)}\n`;
+  writeFileSync(join(out, 'samples.json'), `${JSON.stringify(run)}\n`);
+  writeFileSync(join(out, 'report.md'), report);
+  console.log(report);
+  process.exitCode = verdict.isFlat ? 0 : 1;
+} finally {
+  await keeper.stopAll();
+  if (out !== folder) rmSync(folder, { recursive: true, force: true });
+}
