@@ -8,6 +8,7 @@ import { isTenantId, type TenantId, tokenFromBytes } from '@lethe/platform/ids/i
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import { familyBytesOf } from '@lethe/platform/sealing/event.ts';
 import { TicketEvent } from '@lethe/proto/gen/lethe/tickets/v1/events.ts';
+import type { TicketDimensionFacts } from '@lethe/proto/gen/lethe/tickets/v1/facts.ts';
 import type { PredictionCommand } from './prediction.ts';
 
 export interface TicketsEffectPorts {
@@ -16,7 +17,7 @@ export interface TicketsEffectPorts {
 }
 
 /** The ticket events after which a ticket's dimensions may be others. */
-const changingTypes: ReadonlySet<string> = new Set([
+export const changingTypes: ReadonlySet<string> = new Set([
   'TicketOpened',
   'PriorityChanged',
   'CategoryChanged',
@@ -54,9 +55,14 @@ function byTenant(records: readonly NewRecord[]) {
   return tenants;
 }
 
-function observationOf(opened: OpenedRecord): readonly AppendItem<PredictionCommand>[] {
+/** The dimensions that tickets stamped into an event. */
+export function dimensionsOf(opened: OpenedRecord): TicketDimensionFacts | undefined {
   const { event } = TicketEvent.decode(familyBytesOf(opened.shape, opened.eventBytes));
-  const dimensions = event?.value.facts?.dimensions;
+  return event?.value.facts?.dimensions;
+}
+
+function observationOf(opened: OpenedRecord): readonly AppendItem<PredictionCommand>[] {
+  const dimensions = dimensionsOf(opened);
   const streamToken = opened.record.header?.streamToken;
   if (dimensions === undefined || streamToken === undefined) return [];
   return [
