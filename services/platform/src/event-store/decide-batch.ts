@@ -122,9 +122,9 @@ function answerKnown(
   if (stream.token !== key.token) return { outcome: 'conflict' };
   // The same person in an earlier incarnation: erased, and only not yet removed.
   if (stream.incarnation !== key.incarnation) return { outcome: 'erased' };
-  return stream.digest.equals(digest)
-    ? { outcome: 'duplicate', position: stream.position }
-    : { outcome: 'conflict' };
+  // A record that was mended from the log has no digest: nothing to compare with.
+  const isSame = stream.digest.length === 0 || stream.digest.equals(digest);
+  return isSame ? { outcome: 'duplicate', position: stream.position } : { outcome: 'conflict' };
 }
 
 function decideItem<Command, State>(
