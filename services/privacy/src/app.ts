@@ -16,7 +16,7 @@ import { createRelay } from '@lethe/platform/outbox/relay.ts';
 import { sequenceServiceHandlers } from '@lethe/platform/outbox/sequence-service.ts';
 import type { JWK } from 'jose';
 import type { Kysely } from 'kysely';
-import { createCertificateSigner } from './certificate/signer.ts';
+import { type CertificateSigner, createCertificateSigner } from './certificate/signer.ts';
 import type { PrivacyConfig } from './config.ts';
 import { createErasureDriver } from './erasure-driver.ts';
 import { advanceErasure, type ErasureStepsPorts } from './erasure-steps.ts';
@@ -45,6 +45,8 @@ export interface PrivacyPorts {
   readonly logger: Logger;
   /** Ed25519: signs certificates. */
   readonly signingKey: { readonly privateJwk: JWK };
+  /** Signs instead, where a simulation has to do without other threads. */
+  readonly signer?: CertificateSigner;
 }
 
 /** What the handlers share. */
@@ -73,7 +75,7 @@ export function createPrivacy(config: PrivacyConfig, ports: PrivacyPorts): Servi
     },
   });
   const keys = peers('keys');
-  const signer = createCertificateSigner(ports.signingKey.privateJwk);
+  const signer = ports.signer ?? createCertificateSigner(ports.signingKey.privateJwk);
   const steps = { db, keys, writer, signer, horizons: config, clock, logger };
   const driver = createErasureDriver(steps);
   // Used for tokens and for resolving people; without a started watch it leases no data key, and needs none.

@@ -50,7 +50,7 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
     cache.sweep();
     secrets.sweep();
   });
-  const watch = createRevocationWatch({ peer, holderId, logger, listener: registration });
+  const watch = createRevocationWatch({ peer, holderId, clock, logger, listener: registration });
   const { isRegistered } = registration;
   const ask = createAsk({ cache, calls, clock, isRegistered });
   return {

@@ -1,10 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   KeyServiceService,
   type WatchRevocationsResponse,
 } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import type { Peer } from '../grpc/handler.ts';
 import { isTenantId, type Scope, type TenantId } from '../ids/ids.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import { failureFields } from '../errors/failure.ts';
@@ -32,6 +33,7 @@ export function createRevocationWatch(options: {
   readonly peer: Peer;
   readonly holderId: string;
   readonly listener: RevocationListener;
+  readonly clock: Clock;
   readonly logger: Logger;
 }): RevocationWatch {
   const stopping = new AbortController();
@@ -49,7 +51,7 @@ export function createRevocationWatch(options: {
         if (!stopping.signal.aborted) logLost(options.logger, error);
       }
       options.listener.lost();
-      await delay(backoff.next(), undefined, { signal: stopping.signal }).catch(ignoreAbort);
+      await sleepQuietly(options.clock, backoff.next(), stopping.signal);
     }
   };
   return {
@@ -103,8 +105,4 @@ function logLost(logger: Logger, error: unknown): void {
     { component: 'key-client', ...failureFields(error) },
     'the watch for revocations broke; reconnecting',
   );
-}
-
-function ignoreAbort(error: unknown): void {
-  if (!(error instanceof Error && error.name === 'AbortError')) throw error;
 }
