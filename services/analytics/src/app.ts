@@ -4,6 +4,7 @@ import {
   ProjectionServiceService,
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { ErasureParticipantServiceService } from '@lethe/proto/gen/lethe/erasure/v1/service.ts';
+import { AnalyticsParkingServiceService } from '@lethe/proto/gen/lethe/parking/v1/service.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
@@ -18,15 +19,22 @@ import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import { parkingHandlers } from '@lethe/platform/parking/parking-service.ts';
 import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
 import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
 import { migrations } from './migrations/migrations.ts';
+import { analyticsParking } from './projection/analytics-parking.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
 import { countParkedEvents } from './projection/parked-count.ts';
 import { openProjection, type Projection } from './projection/projection.ts';
+import {
+  createReplayEffect,
+  finishReplay,
+  type PreparedReplay,
+} from './projection/replay-effect.ts';
 import { committedSequences, insertedSequences } from './projection/sequences.ts';
 import { getPlatformTotals } from './rpc/get-platform-totals.ts';
 import { listMetrics } from './rpc/list-metrics.ts';
@@ -88,7 +96,10 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     logger,
   });
   return {
-    publicApi: [publicRegistration(config, ports, ledger, completeness)],
+    publicApi: [
+      publicRegistration(config, ports, ledger, completeness),
+      parkingRegistration(ports, ledger, keyClient, () => completeness.wake()),
+    ],
     internalApi: internalRegistrations(ports),
     start: async () => {
       await migrateToLatest(db, migrations);
@@ -175,6 +186,22 @@ function publicRegistration(
       countParked: async () => countParkedEvents(db),
     }),
   });
+}
+
+function parkingRegistration(
+  { db, clock, randomBytes }: AnalyticsPorts,
+  ledger: Ledger,
+  keyClient: KeyClient,
+  onProgress: () => void,
+): ServiceRegistration {
+  const createManifestId = () => newUuid(clock, randomBytes);
+  const effect = createReplayEffect({ db, ledger, keyClient, clock, createManifestId });
+  const finish = async (prepared: PreparedReplay): Promise<void> => {
+    await finishReplay({ db, ledger }, prepared);
+    onProgress();
+  };
+  const replaying = { db, clock, effect, finish, parking: analyticsParking };
+  return registerService(AnalyticsParkingServiceService, parkingHandlers(replaying));
 }
 
 function internalRegistrations(ports: AnalyticsPorts): readonly ServiceRegistration[] {

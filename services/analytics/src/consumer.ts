@@ -2,12 +2,17 @@ import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import type { ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { ConsumerEffect, NewRecord } from '@lethe/platform/consumer/port.ts';
 import { decodePrivacyEvent } from '@lethe/platform/consumer/privacy-event.ts';
+import { lockFencesExclusively } from '@lethe/platform/database/fence-lock.ts';
+import { type Fence, raiseFences } from '@lethe/platform/event-store/fences.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
-import { type ErasureId, isUuidText, type TenantId } from '@lethe/platform/ids/ids.ts';
+import { type ErasureId, isUuidText, type Scope, type TenantId } from '@lethe/platform/ids/ids.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
+import { dropErased } from '@lethe/platform/parking/store.ts';
 import { storeReceipt } from '@lethe/platform/receipts/receipts.ts';
+import { parseScope } from '@lethe/platform/sealing/scope-wire.ts';
 import { type CounterId, counterKeyOf } from './domain/accept.ts';
 import { families } from './domain/families.ts';
+import { streamKinds } from './projection/analytics-parking.ts';
 import {
   type AnalyticsSchema,
   type AnalyticsTransaction,
@@ -24,8 +29,11 @@ export type PreparedPrivacyEvent =
       readonly erasureId: ErasureId;
       /** Personal data as long as the months are open: never logged. */
       readonly counters: ReadonlyMap<string, CounterId>;
+      readonly fences: readonly ErasedScope[];
       readonly isObliged: boolean;
     };
+
+type ErasedScope = Fence & { readonly scope: Exclude<Scope, { kind: 'facts' }> };
 
 export interface PrivacyEffectPorts {
   readonly peers: Peers;
@@ -39,7 +47,8 @@ const callTimeoutMs = 10_000;
 /**
  * What analytics does with privacy.v1. Tenants are counted. When people were erased, their contributions to the open
  * months are closed: nothing more of them is accepted, whatever is still on its way. No cell changes: totals keep
- * erased events, and released cells do not rest on erasure (design.md, 6). With that the receipt is due.
+ * erased events, and released cells do not rest on erasure (design.md, 6). Events of theirs that are parked are dropped
+ * and were never counted: the receipt says how many, and that the ledger lacks them. With that the receipt is due.
  * If the process dies before the commit, the event is prepared again; `keys` answers the same.
  */
 export function createPrivacyEffect(
@@ -52,6 +61,9 @@ export function createPrivacyEffect(
       return prepared;
     },
     apply: async (tx, events) => {
+      const erased = events.flatMap(({ kind, tenantId }) => (kind === 'erasure' ? [tenantId] : []));
+      // From the commit on, nothing of these streams is parked or replayed any more.
+      await lockFencesExclusively(tx, 'analytics', erased);
       for (const event of events) await applyEvent(tx, event, ports.clock);
     },
     committed: (events) => {
@@ -76,7 +88,7 @@ async function prepareRecord(
 async function prepareErasure(
   peers: Peers,
   tenantId: TenantId,
-  { erasureId, obligedServices }: ScopesErased,
+  { erasureId, obligedServices, scopes }: ScopesErased,
 ): Promise<PreparedPrivacyEvent> {
   if (!isUuidText(erasureId)) throw new RangeError('a ScopesErased without erasure id');
   const { months } = await peers('keys').unary(
@@ -93,7 +105,16 @@ async function prepareErasure(
     }
   }
   const isObliged = obligedServices.includes('analytics');
-  return { kind: 'erasure', tenantId, erasureId, counters, isObliged };
+  return { kind: 'erasure', tenantId, erasureId, counters, fences: fencesOf(scopes), isObliged };
+}
+
+function fencesOf(scopes: ScopesErased['scopes']): readonly ErasedScope[] {
+  return scopes.flatMap(({ kind, token, incarnation, cutOff }) => {
+    const scope = parseScope(kind, token);
+    if (scope === undefined) throw new RangeError('a ScopesErased with a scope of no known kind');
+    // The cut-off says which events are refused at their append; nothing is appended here.
+    return scope.kind === 'facts' ? [] : [{ scope, incarnation, cutOffMs: cutOff?.getTime() ?? 0 }];
+  });
 }
 
 /** Every counter that one person can have in one month. */
@@ -112,16 +133,36 @@ async function applyEvent(
     await storeTenant(tx, event.tenantId, event.registeredAtMs);
     return;
   }
+  await raiseFences(tx, event.tenantId, event.fences);
+  const dropped = await dropParked(tx, event.tenantId, event.fences);
   await markCountersFull(tx, event.counters);
   if (!event.isObliged) return;
   const { erasureId } = event;
   const receipt = {
     service: 'analytics',
     records: 0n,
-    rows: 0n,
+    rows: BigInt(dropped),
     boxesUnreadable: 0n,
-    ledgerComplete: true,
+    // What was parked was never counted, and now never will be.
+    ledgerComplete: dropped === 0,
     finishedAt: new Date(clock.nowMs()),
   };
   await storeReceipt(tx, event.tenantId, { erasureId, receipt });
+}
+
+/** Drops what is parked of the erased streams; answers how many records. */
+async function dropParked(
+  tx: AnalyticsTransaction,
+  tenantId: TenantId,
+  fences: readonly ErasedScope[],
+): Promise<number> {
+  let dropped = 0;
+  for (const kind of ['ticket', 'person'] as const) {
+    const topics = Object.entries(streamKinds).flatMap(([topic, of]) => (of === kind ? topic : []));
+    const streams = fences.flatMap(({ scope, incarnation }) =>
+      scope.kind === kind ? [{ token: scope.token, incarnation }] : [],
+    );
+    dropped += await dropErased(tx, tenantId, topics, streams);
+  }
+  return dropped;
 }

@@ -145,6 +145,38 @@ export async function insertManifest(tx: AnalyticsTransaction, manifest: Manifes
   }
 }
 
+/** A sequence in a manifest's ranges whose record was not folded there. */
+export interface SkippedSequence {
+  readonly topic: string;
+  readonly partition: number;
+  readonly sequence: bigint;
+}
+
+/** Notes what a chunk passes over, so that a rebuild of it can do the same. */
+export async function insertSkips(
+  tx: AnalyticsTransaction,
+  skips: readonly SkippedSequence[],
+): Promise<void> {
+  if (skips.length === 0) return;
+  await sql`insert into manifest_skips (topic, partition, sequence)
+    select * from unnest(
+      ${skips.map(({ topic }) => topic)}::text[],
+      ${skips.map(({ partition }) => partition)}::int4[],
+      ${skips.map(({ sequence }) => sequence)}::int8[])`.execute(tx);
+}
+
+/** Notes that a replay folded these; its manifest is stored. */
+export async function markSkipsFolded(
+  tx: AnalyticsTransaction,
+  manifestId: string,
+  { topic, partition }: Omit<SkippedSequence, 'sequence'>,
+  sequences: readonly bigint[],
+): Promise<void> {
+  await sql`update manifest_skips set folded_by = ${manifestId}::uuid
+    where topic = ${topic} and partition = ${partition}
+      and sequence = any(${sequences}::int8[])`.execute(tx);
+}
+
 /** Manifests that were committed and may not have been inserted, oldest first. */
 export async function pendingManifests(
   db: AnalyticsDatabase,

@@ -45,16 +45,25 @@ export async function commitChunk(
   chunk: CountedChunk,
 ): Promise<CommittedChunk> {
   const claims = claimsOf(chunk.events);
-  const manifestId = createManifestId();
-  const committedAtMs = clock.nowMs();
+  const place = { manifestId: createManifestId(), committedAtMs: clock.nowMs() };
   return db.transaction().execute(async (tx) => {
     await advanceCheckpoints(tx);
-    const held = await lockCounters(tx, claims.counters);
-    const { decisions, changed } = decide(claims, held);
-    await storeCounters(tx, claims.counters, changed);
-    const inserts = encodeLedgerRows(fold(chunk.events, decisions), manifestId);
-    const { ranges } = chunk;
-    await insertManifest(tx, { manifestId, committedAtMs, ranges, decisions, inserts });
-    return { manifestId, inserts };
+    return storeChunk(tx, chunk, claims, place);
   });
+}
+
+/** Within a transaction: counters, manifest and its rows. Nothing is awaited but SQL. */
+export async function storeChunk(
+  tx: AnalyticsTransaction,
+  chunk: CountedChunk,
+  claims: ReturnType<typeof claimsOf>,
+  { manifestId, committedAtMs }: { readonly manifestId: string; readonly committedAtMs: number },
+): Promise<CommittedChunk> {
+  const held = await lockCounters(tx, claims.counters);
+  const { decisions, changed } = decide(claims, held);
+  await storeCounters(tx, claims.counters, changed);
+  const inserts = encodeLedgerRows(fold(chunk.events, decisions), manifestId);
+  const { ranges } = chunk;
+  await insertManifest(tx, { manifestId, committedAtMs, ranges, decisions, inserts });
+  return { manifestId, inserts };
 }

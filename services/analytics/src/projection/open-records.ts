@@ -2,6 +2,7 @@ import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { isTenantId } from '@lethe/platform/ids/ids.ts';
 import type { HeldLease, KeyClient, LeaseRefusal } from '@lethe/platform/key-client/port.ts';
+import { poisonReasonOf } from '@lethe/platform/parking/poison.ts';
 import { openEvent, openRequestsOf, type PartOpenRequest } from '@lethe/platform/sealing/event.ts';
 import {
   type Record as LogRecord,
@@ -12,8 +13,10 @@ import { eventShapes } from '@lethe/proto/gen/shapes.ts';
 import { cellChangesOf, isCounted } from '../domain/contributions.ts';
 import type { CountedEvent } from '../domain/counted-event.ts';
 
-/** Leases of facts keys by tenant, incarnation and key id. */
-export type FactsLeases = ReadonlyMap<string, HeldLease | LeaseRefusal>;
+type FactsAnswer = HeldLease | LeaseRefusal | ServiceError;
+
+/** Leases of facts keys by tenant, incarnation and key id; an error where the question itself was wrong. */
+export type FactsLeases = ReadonlyMap<string, FactsAnswer>;
 
 /**
  * Leases every facts key that these records name: one call per tenant, however many records there are. Throws what the
@@ -36,15 +39,35 @@ export async function leaseFacts(
       ofTenant.set(leaseKeyOf(tenantId, request.part), request);
     }
   }
-  const leases = new Map<string, HeldLease | LeaseRefusal>();
+  const leases = new Map<string, FactsAnswer>();
   for (const [tenantId, ofTenant] of wanted) {
-    const answers = await keyClient.leaseForOpen(tenantId, [...ofTenant.values()]);
+    const answers = await leaseOrSayWhyNot(keyClient, tenantId, [...ofTenant.values()]);
     [...ofTenant.keys()].forEach((leaseKey, index) => {
       const answer = answers[index];
       if (answer !== undefined) leases.set(leaseKey, answer);
     });
   }
   return leases;
+}
+
+// A tenant that does not exist, or a key that cannot be asked for, must not fail the leases of the other records: what
+// is wrong is said by opening the record that named it.
+async function leaseOrSayWhyNot(
+  keyClient: Pick<KeyClient, 'leaseForOpen'>,
+  tenantId: TenantId,
+  requests: readonly PartOpenRequest[],
+): Promise<readonly FactsAnswer[]> {
+  try {
+    return await keyClient.leaseForOpen(tenantId, requests);
+  } catch (error) {
+    if (!(error instanceof ServiceError) || poisonReasonOf(error) === undefined) throw error;
+    if (requests.length < 2) return [error];
+    const answers: FactsAnswer[] = [];
+    for (const request of requests) {
+      answers.push(...(await leaseOrSayWhyNot(keyClient, tenantId, [request])));
+    }
+    return answers;
+  }
 }
 
 // A record that was tampered with must not fail the leases of the others; opening it says what is wrong with it.
@@ -102,6 +125,7 @@ function leaseOfPart(
   const lease = leases.get(leaseKeyOf(tenantId, part));
   // Skipping facts would count the event as one of unknown everything.
   if (lease === undefined) throw new ServiceError('KEYS_UNAVAILABLE', 'facts without a lease');
+  if (lease instanceof ServiceError) throw lease;
   return lease;
 }
 

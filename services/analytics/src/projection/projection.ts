@@ -1,18 +1,34 @@
 import { compareAndSetCheckpoints, readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
+import { failureText } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { EventLog, LogReader, TopicPartition } from '@lethe/platform/event-log/port.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import {
+  BreakerTripped,
+  GuessOutdated,
+  type ParkingOptions,
+  parkInTransaction,
+  PoisonLimitError,
+} from '@lethe/platform/parking/park.ts';
+import { guessAfter, logParked, type ParkingGuess } from '@lethe/platform/parking/plan.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { AnalyticsDatabase } from '../store.ts';
+import {
+  type AnalyticsDatabase,
+  type AnalyticsTransaction,
+  insertSkips,
+  type SkippedSequence,
+} from '../store.ts';
+import { analyticsParking } from './analytics-parking.ts';
 import { commitChunk, type CommittedChunk } from './commit-chunk.ts';
 import { countChunk, type CountedPartition } from './count-chunk.ts';
 import { finishManifest, finishPendingManifests } from './insert-manifests.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
-import { readChunk } from './read-chunk.ts';
+import { partitionName } from './partition-name.ts';
+import { cutBefore, readChunk, type ReadPartition } from './read-chunk.ts';
 
 export interface ProjectionPorts {
   readonly db: AnalyticsDatabase;
@@ -25,6 +41,8 @@ export interface ProjectionPorts {
   readonly logger: Logger;
   readonly createManifestId: () => string;
   readonly topics: readonly TopicName[];
+  /** For tests; the projection's own by default. */
+  readonly parking?: ParkingOptions;
   readonly chunk: {
     readonly recordsMax: number;
     /** How long a chunk is filled after its first entry. */
@@ -52,6 +70,7 @@ const leftBehindMs = 30_000;
 /** Opens the reader at this service's checkpoints. One round at a time. */
 export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
   const owned = new OwnedPartitions();
+  const parked = new Map<string, ParkingGuess>();
   const reader = await ports.eventLog.openReader({
     group: 'analytics-projection',
     topics: ports.topics,
@@ -71,7 +90,7 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
         lookAgainMs = ports.clock.monotonicMs() + leftBehindMs;
       }
       hasFailed = true;
-      const records = await projectChunk(ports, reader, owned, signal);
+      const records = await projectChunk(ports, reader, owned, parked, signal);
       hasFailed = false;
       return records;
     },
@@ -83,32 +102,65 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
 /**
  * The steps of a chunk.
  * 1. Read and classify, 2. lease, open and count: change nothing; whatever fails, the chunk is read again.
- * 3. Commit: see commit-chunk.ts. From here on the chunk is never folded again.
+ * 3. Commit: see commit-chunk.ts; what is poison is parked in it. From here on the chunk is never folded again.
  * 4. Insert and mark done: see insert-manifests.ts; repeated until it is done, with the committed bytes.
  */
 async function projectChunk(
   ports: ProjectionPorts,
   reader: LogReader,
   owned: OwnedPartitions,
+  parked: Map<string, ParkingGuess>,
   signal: AbortSignal,
 ): Promise<number> {
-  const { clock, keyClient, peers, chunk } = ports;
+  const { clock, peers, chunk } = ports;
   const read = await readChunk({ reader, owned, peers, clock, ...chunk }, signal);
-  const counted = await countChunk(keyClient, read);
-  const moved = counted.filter(({ from, to }) => to.nextOffset > from.nextOffset);
-  const committed = await commitMoved(ports, moved);
-  for (const part of moved) owned.get(part).checkpoint = part.to;
+  const { counted, moved, committed } = await countAndCommit(ports, read, parked);
+  for (const part of moved) {
+    owned.get(part).checkpoint = part.to;
+    parked.set(partitionName(part.topic, part.partition), guessAfter(part.plan));
+    const { topic, partition, plan } = part;
+    logParked(ports.logger, { component: 'projection', topic, partition }, plan);
+  }
   for (const part of counted) stopWhereBroken(ports.logger, reader, owned, part);
   if (committed !== undefined) await finishManifest(ports, committed.manifestId, committed.inserts);
-  return moved.reduce((sum, { fresh }) => sum + fresh.length, 0);
+  return moved.reduce((sum, { fresh, unusable }) => sum + fresh.length + unusable.length, 0);
+}
+
+/** Again when something was parked or replayed meanwhile, and without what a breaker refused. */
+async function countAndCommit(
+  ports: ProjectionPorts,
+  given: readonly ReadPartition[],
+  parked: Map<string, ParkingGuess>,
+) {
+  let read = given;
+  for (;;) {
+    const counted = await countChunk(ports.keyClient, read, parked);
+    const moved = counted.filter(({ from, to }) => to.nextOffset > from.nextOffset);
+    try {
+      return { counted, moved, committed: await commitMoved(ports, moved) };
+    } catch (error) {
+      if (error instanceof GuessOutdated) {
+        const { topic, partition } = error.partition;
+        parked.set(partitionName(topic, partition), error.guess);
+      } else if (error instanceof BreakerTripped) {
+        read = read.map((part) => cutAtBreaker(part, error));
+      } else throw error;
+    }
+  }
+}
+
+function cutAtBreaker(part: ReadPartition, { partition, sequence }: BreakerTripped): ReadPartition {
+  if (part.topic !== partition.topic || part.partition !== partition.partition) return part;
+  return cutBefore(part, sequence, failureText(new PoisonLimitError(partition, sequence)));
 }
 
 async function commitMoved(
-  { db, clock, createManifestId }: ProjectionPorts,
+  ports: ProjectionPorts,
   moved: readonly CountedPartition[],
 ): Promise<CommittedChunk | undefined> {
+  const { db, clock, createManifestId } = ports;
   if (moved.length === 0) return undefined;
-  const ranges = moved.flatMap(({ topic, partition, from, to, fresh }) =>
+  const ranges = moved.flatMap(({ topic, partition, from, to, records }) =>
     to.sequence === from.sequence
       ? []
       : {
@@ -116,24 +168,36 @@ async function commitMoved(
           partition,
           firstSequence: from.sequence + 1n,
           lastSequence: to.sequence,
-          records: fresh.length,
+          records,
         },
   );
+  const nowMs = clock.nowMs();
+  const advanceCheckpoints = async (tx: AnalyticsTransaction): Promise<void> => {
+    await compareAndSetCheckpoints(tx, moved);
+    const parking = ports.parking ?? analyticsParking;
+    await parkInTransaction(tx, parking, moved.map(toParkOf), { nowMs });
+    await insertSkips(tx, moved.flatMap(skipsOf));
+  };
   // Only tombstone records, ticks or duplicates: the offsets move and nothing was counted.
   if (ranges.length === 0) {
-    await db.transaction().execute(async (tx) => compareAndSetCheckpoints(tx, moved));
+    await db.transaction().execute(advanceCheckpoints);
     return undefined;
   }
   const events = moved.flatMap((part) => part.events);
-  return commitChunk(
-    {
-      db,
-      clock,
-      createManifestId,
-      advanceCheckpoints: async (tx) => compareAndSetCheckpoints(tx, moved),
-    },
-    { ranges, events },
+  return commitChunk({ db, clock, createManifestId, advanceCheckpoints }, { ranges, events });
+}
+
+function toParkOf({ topic, partition, from, to, entries, plan }: CountedPartition) {
+  const tombstones = entries.flatMap((entry) =>
+    entry.kind === 'tombstone' && entry.offset < to.nextOffset ? [entry.eventId] : [],
   );
+  return { topic, partition, plan, after: from.sequence, tombstones };
+}
+
+/** What lies in the part's range and was not folded there. */
+function skipsOf({ topic, partition, plan }: CountedPartition): readonly SkippedSequence[] {
+  const entries = [...plan.toPark.map(({ entry }) => entry), ...plan.passed];
+  return entries.map(({ sequence }) => ({ topic, partition, sequence }));
 }
 
 function stopWhereBroken(

@@ -1,5 +1,5 @@
 import type { Checkpoint } from '@lethe/platform/consumer/checkpoints.ts';
-import { classify } from '@lethe/platform/consumer/classify.ts';
+import { classify, type UnusableRecord } from '@lethe/platform/consumer/classify.ts';
 import { classifyOverErased, SequenceGapError } from '@lethe/platform/consumer/missing.ts';
 import type { NewRecord } from '@lethe/platform/consumer/port.ts';
 import type { LogEntry, LogReader, TopicPartition } from '@lethe/platform/event-log/port.ts';
@@ -14,6 +14,10 @@ export interface ReadPartition extends TopicPartition {
   readonly to: Checkpoint;
   /** In log order. */
   readonly fresh: readonly NewRecord[];
+  /** Records among them that cannot be used as they are, in log order: they are parked. */
+  readonly unusable: readonly UnusableRecord[];
+  /** As they were read, these and others. */
+  readonly entries: readonly LogEntry[];
   /** Why the partition stops once this is committed. */
   readonly problem: string | undefined;
 }
@@ -99,16 +103,30 @@ async function readPartition(
 ): Promise<ReadPartition> {
   const { topic, partition, checkpoint: from } = owned;
   try {
-    const { next, fresh, gap, malformed } = owned.isReadAgain
-      ? await classifyOverErased(peers, owned, from, entries, signal)
-      : classify(from, entries);
+    const { next, fresh, unusable, gap } = owned.isReadAgain
+      ? await classifyOverErased(peers, owned, from, entries, signal, 'collect')
+      : classify(from, entries, [], 'collect');
     owned.isReadAgain = gap !== undefined;
     // What lies behind a gap was not looked at: it is handed out again, after what lies before it is committed.
     if (gap !== undefined) reader.seek(owned, next.nextOffset);
-    const problem = malformed === undefined ? undefined : `sequence ${malformed} is no record`;
-    return { topic, partition, from, to: next, fresh, problem };
+    return { topic, partition, from, to: next, fresh, unusable, entries, problem: undefined };
   } catch (error) {
     if (!(error instanceof SequenceGapError)) throw error;
-    return { topic, partition, from, to: from, fresh: [], problem: error.message };
+    const nothing = { fresh: [], unusable: [], entries: [] };
+    return { topic, partition, from, to: from, ...nothing, problem: error.message };
   }
+}
+
+/** What of it lies before a sequence; the partition stops there once that is committed. */
+export function cutBefore(part: ReadPartition, sequence: bigint, problem: string): ReadPartition {
+  const at = part.entries.find((entry) => entry.kind === 'record' && entry.sequence === sequence);
+  const fresh = part.fresh.filter((record) => record.sequence < sequence);
+  const unusable = part.unusable.filter(({ entry }) => entry.sequence < sequence);
+  const last = [fresh.at(-1)?.sequence, unusable.at(-1)?.entry.sequence, part.from.sequence];
+  const offset = at?.offset ?? part.from.nextOffset;
+  const to = {
+    sequence: last.flatMap((each) => each ?? []).reduce((a, b) => (a > b ? a : b)),
+    nextOffset: offset > part.from.nextOffset ? offset : part.from.nextOffset,
+  };
+  return { ...part, fresh, unusable, to, problem };
 }

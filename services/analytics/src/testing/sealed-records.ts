@@ -20,6 +20,12 @@ export interface EventToRecord {
   readonly occurredAtMs: number;
   /** 16 hex digits; undefined for a closed month. */
   readonly contributor: string | undefined;
+  /** 32 hex digits; one that all records share when left out. */
+  readonly stream?: string;
+  /** Of the stream; 1 when left out. */
+  readonly incarnation?: number;
+  /** 1 when left out. */
+  readonly schemaVersion?: number;
 }
 
 /** Keys by tenant and scope that never end, and a key client that knows those of the facts. */
@@ -79,11 +85,11 @@ export function sealRecord(keys: TestKeys, event: EventToRecord): LogRecord {
     tenantId: event.tenantId,
     eventId: randomBytes(16),
     type: event.type,
-    streamToken: Buffer.from(token, 'hex'),
+    streamToken: Buffer.from(event.stream ?? token, 'hex'),
     position: 1n,
     occurredAtMs: BigInt(event.occurredAtMs),
     recordedAtMs: BigInt(event.occurredAtMs + 1_000),
-    schemaVersion: 1,
+    schemaVersion: event.schemaVersion ?? 1,
     causationId: Buffer.alloc(0),
   };
   const parts = sealEvent({
@@ -92,10 +98,10 @@ export function sealRecord(keys: TestKeys, event: EventToRecord): LogRecord {
     parts: splitEvent(shape, Buffer.from(event.eventBytes)),
     leaseOf: ({ kind }) => {
       if (kind === 'facts') return keys.leaseOf(event.tenantId, { kind: 'facts' });
-      return keys.leaseOf(event.tenantId, {
-        kind: kind === 'content' ? 'ticket' : 'person',
-        token,
-      });
+      const streamToken = (event.stream ?? token) as Token;
+      const scope = { kind: kind === 'content' ? 'ticket' : 'person', token: streamToken } as const;
+      const incarnation = event.incarnation ?? 1;
+      return { ...keys.leaseOf(event.tenantId, scope), scope, incarnation };
     },
     contributors:
       event.contributor === undefined ? {} : { requester: Buffer.from(event.contributor, 'hex') },

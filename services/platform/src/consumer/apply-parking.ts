@@ -14,13 +14,14 @@ import {
 } from '../parking/park.ts';
 import {
   createParkingPlan,
+  guessAfter,
+  logParked,
   nothingParked,
   type ParkingGuess,
   type ParkingPlan,
   type RecordEntry,
 } from '../parking/plan.ts';
-import { envelopePoisonOf, poisonReasonOf, waitsBehind } from '../parking/poison.ts';
-import { streamText } from '../parking/stream-name.ts';
+import { envelopePoisonOf, poisonReasonOf } from '../parking/poison.ts';
 import { type Checkpoint, compareAndSetCheckpoints } from './checkpoints.ts';
 import type { Classified } from './classify.ts';
 import type { ConsumerEffect, NewRecord } from './port.ts';
@@ -122,7 +123,7 @@ export class ParkingApplier<Schema extends ConsumerSchema, Prepared> {
     { plan, toTry }: Sorted,
     entries: readonly LogEntry[],
   ): Promise<void> {
-    const { db, effect, clock, parking } = this.#ports;
+    const { name, db, effect, clock, logger, parking } = this.#ports;
     const part = {
       ...this.#partition,
       plan,
@@ -141,19 +142,9 @@ export class ParkingApplier<Schema extends ConsumerSchema, Prepared> {
       for (const each of prepared) await effect.apply(tx, each);
     });
     // Dies here: the next start reads the checkpoint, and the guess is made anew.
-    this.#noteParked(plan);
+    this.#guess = guessAfter(plan);
+    logParked(logger, { component: name, ...this.#partition }, plan);
     for (const each of prepared) effect.committed?.(each);
-  }
-
-  #noteParked({ guess, toPark }: ParkingPlan): void {
-    const parked = new Set([...guess.parked, ...toPark.map(streamText)]);
-    this.#guess = { parked, fenced: new Set() };
-    const { logger, name } = this.#ports;
-    for (const { entry, reason, tenantId } of toPark) {
-      if (reason === waitsBehind) continue;
-      const place = { ...this.#partition, sequence: entry.sequence };
-      logger.warn({ component: name, ...place, tenant: tenantId, reason }, 'stream parked');
-    }
   }
 }
 

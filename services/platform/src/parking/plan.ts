@@ -1,6 +1,7 @@
 import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import type { Reason } from '@lethe/proto/reasons.ts';
 import type { LogEntry } from '../event-log/port.ts';
+import type { Logger } from '../log/logger.ts';
 import { waitsBehind } from './poison.ts';
 import { incarnationText, type StreamName, streamNameOf, streamText } from './stream-name.ts';
 
@@ -27,18 +28,42 @@ export const nothingParked: ParkingGuess = { parked: new Set(), fenced: new Set(
 export interface ParkingPlan {
   readonly guess: ParkingGuess;
   readonly toPark: readonly ToPark[];
+  /** Poison of erased streams: neither parked nor applied. */
+  readonly passed: readonly RecordEntry[];
   /** Whether the record is to be tried. False: its stream is parked, and it was put behind it. */
   mayTry(record: LogRecord | undefined, entryOf: () => RecordEntry): boolean;
   /** The record was tried and is poison: its stream is parked from here on. */
   park(record: LogRecord | undefined, entry: RecordEntry, reason: Reason): void;
 }
 
+/** What is known once the plan is committed. */
+export function guessAfter({ guess, toPark }: ParkingPlan): ParkingGuess {
+  return { parked: new Set([...guess.parked, ...toPark.map(streamText)]), fenced: new Set() };
+}
+
+/** One line for each stream that the plan began to park, and for what it passed over. */
+export function logParked(
+  logger: Logger,
+  place: { readonly component: string; readonly topic: string; readonly partition: number },
+  { toPark, passed }: ParkingPlan,
+): void {
+  for (const { entry, reason, tenantId } of toPark) {
+    if (reason === waitsBehind) continue;
+    logger.warn({ ...place, sequence: entry.sequence, tenant: tenantId, reason }, 'stream parked');
+  }
+  for (const { sequence } of passed) {
+    logger.warn({ ...place, sequence }, 'poison of an erased stream is passed over');
+  }
+}
+
 export function createParkingPlan(guess: ParkingGuess): ParkingPlan {
   const parked = new Set(guess.parked);
   const toPark: ToPark[] = [];
+  const passed: RecordEntry[] = [];
   return {
     guess,
     toPark,
+    passed,
     mayTry: (record, entryOf) => {
       // Nearly always: then no stream needs a name.
       if (parked.size === 0) return true;
@@ -51,7 +76,10 @@ export function createParkingPlan(guess: ParkingGuess): ParkingPlan {
     park: (record, entry, reason) => {
       const name = streamNameOf(record, entry.eventId);
       // Erased, and unreadable: it is passed over like any record that an erasure removed.
-      if (guess.fenced.has(incarnationText(name))) return;
+      if (guess.fenced.has(incarnationText(name))) {
+        passed.push(entry);
+        return;
+      }
       parked.add(streamText(name));
       toPark.push({ ...name, entry, reason });
     },

@@ -69,39 +69,55 @@ export async function* replayStream<Schema, Prepared>(
       return;
     }
     const heads = usableHeads(rows.map(({ entry }) => entry));
-    const problem = heads.length === 0 ? problemOf(first.entry) : undefined;
-    try {
-      const outcome = problem ?? (await applyHeads(ports, id, heads));
-      if (outcome === 'changed') continue;
-      if (outcome === 'erased') {
-        yield { state: 'not_parked', applied };
-        return;
-      }
-      if (outcome !== 'applied') {
-        yield await stillParked(ports.db, id, {
-          applied,
-          reason: outcome,
-          sequence: first.entry.sequence,
-        });
-        return;
-      }
+    const outcome = await tryHeads(ports, id, heads, first.entry);
+    if (outcome.kind === 'later') {
+      if (backoff.failures() >= attemptsMax) throw outcome.error;
+      await ports.clock.sleep(backoff.next(), signal);
+    } else if (outcome.kind === 'erased') {
+      yield { state: 'not_parked', applied };
+      return;
+    } else if (outcome.kind === 'applied') {
       backoff.reset();
       applied += heads.length;
+      // Dies or fails here: records and effect are committed together; what `finish` does is found by others.
+      await ports.finish?.(outcome.prepared);
       yield { state: 'running', applied };
-    } catch (error) {
-      if (isTransient(error) && backoff.failures() < attemptsMax) {
-        await ports.clock.sleep(backoff.next(), signal);
-        continue;
+    } else if (outcome.kind === 'poison') {
+      // Among several, halves tell which one it is.
+      if (heads.length > 1) size = Math.floor(heads.length / 2);
+      else {
+        const { reason } = outcome;
+        yield await stillParked(ports.db, id, { applied, reason, sequence: first.entry.sequence });
+        return;
       }
-      const reason = poisonReasonOf(error);
-      if (reason === undefined) throw error;
-      if (heads.length > 1) {
-        size = Math.floor(heads.length / 2);
-        continue;
-      }
-      yield await stillParked(ports.db, id, { applied, reason, sequence: first.entry.sequence });
-      return;
     }
+  }
+}
+
+type Outcome<Prepared> =
+  | { readonly kind: 'applied'; readonly prepared: Prepared }
+  /** Another replay took the heads, or the consumer is at them: look again. */
+  | { readonly kind: 'changed' }
+  /** The erasure's own work drops the records. */
+  | { readonly kind: 'erased' }
+  | { readonly kind: 'poison'; readonly reason: Reason }
+  | { readonly kind: 'later'; readonly error: unknown };
+
+/** Throws what is neither the fault of a record nor over in a moment. */
+async function tryHeads<Schema, Prepared>(
+  ports: ReplayPorts<Schema, Prepared>,
+  id: ParkedStreamId,
+  heads: readonly Head[],
+  first: RecordEntry,
+): Promise<Outcome<Prepared>> {
+  if (heads.length === 0) return { kind: 'poison', reason: problemOf(first) };
+  try {
+    return await applyHeads(ports, id, heads);
+  } catch (error) {
+    if (isTransient(error)) return { kind: 'later', error };
+    const reason = poisonReasonOf(error);
+    if (reason === undefined) throw error;
+    return { kind: 'poison', reason };
   }
 }
 
@@ -123,37 +139,30 @@ function problemOf(entry: RecordEntry): Reason {
   return 'reason' in record ? record.reason : (envelopePoisonOf(record) ?? 'INTERNAL_DEFECT');
 }
 
-type Outcome = 'applied' | 'changed' | 'erased';
-
 async function applyHeads<Schema, Prepared>(
-  { db, parking, effect, finish }: ReplayPorts<Schema, Prepared>,
+  { db, parking, effect }: ReplayPorts<Schema, Prepared>,
   id: ParkedStreamId,
   heads: readonly Head[],
-): Promise<Outcome> {
+): Promise<Outcome<Prepared>> {
   // Dies in here: nothing happened.
   const prepared = await effect.prepare(
     id,
     heads.map(({ record }) => record),
   );
-  const outcome = await db.transaction().execute(async (tx): Promise<Outcome> => {
+  const kind = await db.transaction().execute(async (tx) => {
     await lockCheckpoint(tx, id);
     const names = heads.map(({ name }) => name);
     const tenantIds = names.map(({ tenantId }) => tenantId).filter(isTenantId);
     await lockFencesShared(tx, parking.service, tenantIds);
     const fenced = await readFencedStreams(tx, parking.streamKindOf(id.topic), names);
-    // The erasure's own work drops the records.
     if (fenced.length > 0) return 'erased';
-    const taken = await takeHeads(tx, id, heads);
-    if (!taken) return 'changed';
+    if (!(await takeHeads(tx, id, heads))) return 'changed';
     await effect.apply(tx, prepared);
     return 'applied';
   });
-  // Dies here: records and effect are committed together; what `finish` does is found by others.
-  if (outcome === 'applied') {
-    effect.committed?.(prepared);
-    await finish?.(prepared);
-  }
-  return outcome;
+  if (kind !== 'applied') return { kind };
+  effect.committed?.(prepared);
+  return { kind, prepared };
 }
 
 /** The consumer's transactions begin with this row: from here on none of them runs beside us. */
