@@ -1,4 +1,4 @@
-/** The part of the catalogue (reasons.ts) that is about calls between services. */
+/** The part of the catalogue (reasons.ts) that is about calls between services, and to the issuer of tokens. */
 export const callReasons = {
   CERTIFICATE_REQUIRED: {
     code: 'UNAUTHENTICATED',
@@ -27,5 +27,11 @@ export const callReasons = {
     code: 'DEADLINE_EXCEEDED',
     meaning: 'Another service of the platform did not answer in time.',
     next: 'Retry later; callers within the platform do so by themselves.',
+  },
+  ISSUER_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning:
+      "The public keys of the tokens' issuer cannot be fetched, so no token can be verified.",
+    next: 'Retry later; operators check LETHE_TOKEN_JWKS_URL.',
   },
 } as const;

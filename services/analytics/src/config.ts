@@ -18,23 +18,34 @@ export interface AnalyticsConfig {
 const whole = (least: number, most: number, fallback: number) =>
   z.coerce.number().int().min(least).max(most).default(fallback);
 
-const environment = z.object({
-  LETHE_ANALYTICS_CHUNK_RECORDS_MAX: whole(1, 50_000, 2_000),
-  LETHE_ANALYTICS_CHUNK_FILL_MS: whole(1, 60_000, 200),
-  LETHE_ANALYTICS_COMPLETENESS_POLL_MS: whole(10, 60_000, 500),
+/** The variables, with their meaning. */
+export const settings = z.object({
+  LETHE_ANALYTICS_CHUNK_RECORDS_MAX: whole(1, 50_000, 2_000).describe(
+    'A chunk of the projection ends with this many records …',
+  ),
+  LETHE_ANALYTICS_CHUNK_FILL_MS: whole(1, 60_000, 200).describe(
+    '… or after this time, milliseconds, whichever comes first.',
+  ),
+  LETHE_ANALYTICS_COMPLETENESS_POLL_MS: whole(10, 60_000, 500).describe(
+    'How often owners are asked up to when answers are complete, milliseconds.',
+  ),
   // 10,000 rows with five dimensions stay well below gRPC's 4 MiB.
-  LETHE_ANALYTICS_ANSWER_ROWS_MAX: whole(1, 15_000, 10_000),
-  LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16),
+  LETHE_ANALYTICS_ANSWER_ROWS_MAX: whole(1, 15_000, 10_000).describe(
+    'An answer with more rows is refused.',
+  ),
+  LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16).describe(
+    'Statements that ClickHouse runs for this process at a time.',
+  ),
 });
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): AnalyticsConfig {
-  const settings = parseEnvironment('analytics', environment, env);
+  const read = parseEnvironment('analytics', settings, env);
   return Object.freeze({
-    chunkRecordsMax: settings.LETHE_ANALYTICS_CHUNK_RECORDS_MAX,
-    chunkFillMs: settings.LETHE_ANALYTICS_CHUNK_FILL_MS,
-    completenessPollMs: settings.LETHE_ANALYTICS_COMPLETENESS_POLL_MS,
-    answerRowsMax: settings.LETHE_ANALYTICS_ANSWER_ROWS_MAX,
-    ledgerStatementsMax: settings.LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX,
+    chunkRecordsMax: read.LETHE_ANALYTICS_CHUNK_RECORDS_MAX,
+    chunkFillMs: read.LETHE_ANALYTICS_CHUNK_FILL_MS,
+    completenessPollMs: read.LETHE_ANALYTICS_COMPLETENESS_POLL_MS,
+    answerRowsMax: read.LETHE_ANALYTICS_ANSWER_ROWS_MAX,
+    ledgerStatementsMax: read.LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX,
   });
 }

@@ -8,7 +8,8 @@ export interface PredictionsConfig {
   readonly eventStore: EventStoreOptions;
 }
 
-const environment = z.object({
+/** The variables, with their meaning. */
+export const settings = z.object({
   LETHE_PREDICTIONS_FENCE_SKEW_MS: ownerSettings.FENCE_SKEW_MS,
   LETHE_PREDICTIONS_PENDING_ROWS_MAX: ownerSettings.PENDING_ROWS_MAX,
   LETHE_PREDICTIONS_PENDING_BYTES_MAX: ownerSettings.PENDING_BYTES_MAX,
@@ -17,13 +18,13 @@ const environment = z.object({
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): PredictionsConfig {
-  const settings = parseEnvironment('predictions', environment, env);
+  const read = parseEnvironment('predictions', settings, env);
   return Object.freeze({
     eventStore: ownerOptions({
-      fenceSkewMs: settings.LETHE_PREDICTIONS_FENCE_SKEW_MS,
-      pendingRowsMax: settings.LETHE_PREDICTIONS_PENDING_ROWS_MAX,
-      pendingBytesMax: settings.LETHE_PREDICTIONS_PENDING_BYTES_MAX,
-      pendingAgeMaxMs: settings.LETHE_PREDICTIONS_PENDING_AGE_MAX_MS,
+      fenceSkewMs: read.LETHE_PREDICTIONS_FENCE_SKEW_MS,
+      pendingRowsMax: read.LETHE_PREDICTIONS_PENDING_ROWS_MAX,
+      pendingBytesMax: read.LETHE_PREDICTIONS_PENDING_BYTES_MAX,
+      pendingAgeMaxMs: read.LETHE_PREDICTIONS_PENDING_AGE_MAX_MS,
     }),
   });
 }

@@ -11,16 +11,31 @@ export interface PrivacyConfig {
 
 const hourMs = 3_600_000;
 
-const environment = z.object({
-  LETHE_PRIVACY_COMPACTION_BOUND_HOURS: z.coerce.number().int().min(1).max(720).default(24),
-  LETHE_PRIVACY_BACKUP_HORIZON_DAYS: z.coerce.number().int().min(0).max(365).default(30),
+/** The variables, with their meaning. */
+export const settings = z.object({
+  LETHE_PRIVACY_COMPACTION_BOUND_HOURS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(720)
+    .default(24)
+    .describe(
+      'Until compaction has removed tombstoned records from every log segment, hours; for certificates.',
+    ),
+  LETHE_PRIVACY_BACKUP_HORIZON_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(365)
+    .default(30)
+    .describe('Until the last backup that may hold erased bytes is gone, days; for certificates.'),
 });
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): PrivacyConfig {
-  const settings = parseEnvironment('privacy', environment, env);
+  const read = parseEnvironment('privacy', settings, env);
   return Object.freeze({
-    compactionBoundMs: settings.LETHE_PRIVACY_COMPACTION_BOUND_HOURS * hourMs,
-    backupHorizonMs: settings.LETHE_PRIVACY_BACKUP_HORIZON_DAYS * 24 * hourMs,
+    compactionBoundMs: read.LETHE_PRIVACY_COMPACTION_BOUND_HOURS * hourMs,
+    backupHorizonMs: read.LETHE_PRIVACY_BACKUP_HORIZON_DAYS * 24 * hourMs,
   });
 }

@@ -14,7 +14,7 @@ export function parseEnvironment<Schema extends z.ZodObject>(
   if (parsed.success) return parsed.data;
   const violations = parsed.error.issues.map((issue) => ({
     field: issue.path.join('.'),
-    description: issue.message,
+    description: env[issue.path.join('.')] === undefined ? 'must be set' : issue.message,
   }));
   const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   const message = `Correct these settings of ${service}: ${list}`;

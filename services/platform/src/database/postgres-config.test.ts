@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { parsePostgresConfig } from './postgres-config.ts';
 import { postgresError } from './postgres-pool.ts';
 
@@ -10,13 +11,17 @@ const local = {
 describe('PostgreSQL settings', () => {
   it('have defaults, the schema being the name of the service', () => {
     const config = parsePostgresConfig('tickets', local);
-    assert.deepEqual(config.address, {
-      host: '127.0.0.1',
-      port: 5433,
-      database: 'lethe',
-      user: 'tickets',
-      password: 's3cret',
-    });
+    assert.deepEqual(
+      { ...config.address, password: config.address.password?.reveal() },
+      {
+        host: '127.0.0.1',
+        port: 5433,
+        database: 'lethe',
+        user: 'tickets',
+        password: 's3cret',
+      },
+    );
+    assert.doesNotMatch(inspect(config, { depth: 9 }) + JSON.stringify(config), /s3cret/);
     assert.equal(config.schemaName, 'tickets');
     assert.equal(config.lockAddress, undefined);
     assert.deepEqual(config.tls, { mode: 'off' });

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseEnvironment } from '../config/parse-environment.ts';
-import { ServiceError } from '../errors/service-error.ts';
+import { configInvalid } from '../config/parse-together.ts';
+import { readSettingFile } from '../config/read-setting-file.ts';
+import { Secret } from '../config/secret.ts';
 import { assertSchemaName } from './databases.ts';
 
 /** How bytes travel to the server. */
@@ -23,7 +24,7 @@ export interface PostgresAddress {
   readonly port: number;
   readonly database: string;
   readonly user: string;
-  readonly password: string | undefined;
+  readonly password: Secret | undefined;
 }
 
 export interface PostgresConfig {
@@ -62,25 +63,47 @@ const url = z.string().refine((text) => parseAddress(text) !== undefined, {
 });
 const wholeNumber = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
 
-const variables = z.object({
-  LETHE_POSTGRES_URL: url,
-  LETHE_POSTGRES_LOCK_URL: url.optional(),
-  LETHE_POSTGRES_PASSWORD_FILE: z.string().optional(),
+export const postgresSettings = z.object({
+  LETHE_POSTGRES_URL: url.describe(
+    'postgres://user[:password]@host[:port]/database, without parameters.',
+  ),
+  LETHE_POSTGRES_LOCK_URL: url
+    .optional()
+    .describe('The server itself, where the other is a pooler; else the same.'),
+  LETHE_POSTGRES_PASSWORD_FILE: z.string().optional().describe('A file with the password.'),
   LETHE_POSTGRES_SCHEMA: z
     .string()
     .regex(/^[a-z][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _')
-    .optional(),
-  LETHE_POSTGRES_CA_FILE: z.string().optional(),
-  LETHE_POSTGRES_CERTIFICATE_FILE: z.string().optional(),
-  LETHE_POSTGRES_PRIVATE_KEY_FILE: z.string().optional(),
-  LETHE_POSTGRES_TLS: z.enum(['off', 'verify']).default('verify'),
-  LETHE_POSTGRES_CONNECTIONS: wholeNumber(postgresDefaults.connectionsMax),
-  LETHE_POSTGRES_CONNECT_TIMEOUT_MS: wholeNumber(postgresDefaults.connectTimeoutMs),
-  LETHE_POSTGRES_STATEMENT_TIMEOUT_MS: wholeNumber(postgresDefaults.statementTimeoutMs),
-  LETHE_POSTGRES_LOCK_TIMEOUT_MS: wholeNumber(postgresDefaults.lockTimeoutMs),
+    .optional()
+    .describe("The service's schema; else the service's name."),
+  LETHE_POSTGRES_CA_FILE: z
+    .string()
+    .optional()
+    .describe('The authorities to trust, PEM; else those of Node.'),
+  LETHE_POSTGRES_CERTIFICATE_FILE: z
+    .string()
+    .optional()
+    .describe("The service's own certificate, PEM, where the server asks for one."),
+  LETHE_POSTGRES_PRIVATE_KEY_FILE: z.string().optional().describe('Its private key, PEM.'),
+  LETHE_POSTGRES_TLS: z
+    .enum(['off', 'verify'])
+    .default('verify')
+    .describe('verify: certificate and name of the server are verified. off: loopback only.'),
+  LETHE_POSTGRES_CONNECTIONS: wholeNumber(postgresDefaults.connectionsMax).describe(
+    'Connections of one process; its relay and other lock sessions take one more each.',
+  ),
+  LETHE_POSTGRES_CONNECT_TIMEOUT_MS: wholeNumber(postgresDefaults.connectTimeoutMs).describe(
+    'Until a connection is there, waiting for the pool included.',
+  ),
+  LETHE_POSTGRES_STATEMENT_TIMEOUT_MS: wholeNumber(postgresDefaults.statementTimeoutMs).describe(
+    'Of one statement; the client gives up 5 s later.',
+  ),
+  LETHE_POSTGRES_LOCK_TIMEOUT_MS: wholeNumber(postgresDefaults.lockTimeoutMs).describe(
+    'Of one wait for a lock.',
+  ),
   LETHE_POSTGRES_IDLE_IN_TRANSACTION_TIMEOUT_MS: wholeNumber(
     postgresDefaults.idleInTransactionTimeoutMs,
-  ),
+  ).describe('A process that hangs gives its locks back after this.'),
 });
 
 /**
@@ -91,10 +114,10 @@ export function parsePostgresConfig(
   service: string,
   env: Readonly<Record<string, string | undefined>>,
 ): PostgresConfig {
-  const read = parseEnvironment(service, variables, env);
+  const read = parseEnvironment(service, postgresSettings, env);
   const password = fileOf('LETHE_POSTGRES_PASSWORD_FILE', read.LETHE_POSTGRES_PASSWORD_FILE);
   const withPassword = (address: PostgresAddress): PostgresAddress =>
-    password === undefined ? address : { ...address, password: password.trimEnd() };
+    password === undefined ? address : { ...address, password: new Secret(password.trimEnd()) };
   const lockAddress = parseAddress(read.LETHE_POSTGRES_LOCK_URL ?? '');
   const config: PostgresConfig = {
     address: withPassword(addressOf(read.LETHE_POSTGRES_URL)),
@@ -112,7 +135,7 @@ export function parsePostgresConfig(
   return Object.freeze(config);
 }
 
-function tlsOf(read: z.output<typeof variables>): PostgresTls {
+function tlsOf(read: z.output<typeof postgresSettings>): PostgresTls {
   if (read.LETHE_POSTGRES_TLS === 'off') return { mode: 'off' };
   const caPem = fileOf('LETHE_POSTGRES_CA_FILE', read.LETHE_POSTGRES_CA_FILE);
   const certificate = fileOf(
@@ -124,10 +147,8 @@ function tlsOf(read: z.output<typeof variables>): PostgresTls {
     read.LETHE_POSTGRES_PRIVATE_KEY_FILE,
   );
   if ((certificate === undefined) !== (privateKey === undefined)) {
-    throw new ServiceError(
-      'CONFIG_INVALID',
-      'set LETHE_POSTGRES_CERTIFICATE_FILE and LETHE_POSTGRES_PRIVATE_KEY_FILE together',
-    );
+    const description = 'is set together with LETHE_POSTGRES_PRIVATE_KEY_FILE';
+    throw configInvalid('PostgreSQL', [{ field: 'LETHE_POSTGRES_CERTIFICATE_FILE', description }]);
   }
   return {
     mode: 'verify',
@@ -144,10 +165,8 @@ export function assertUsable(config: PostgresConfig): void {
   if (config.tls.mode !== 'off') return;
   const hosts = [config.address.host, config.lockAddress?.host ?? config.address.host];
   if (hosts.every(isLoopback)) return;
-  throw new ServiceError(
-    'CONFIG_INVALID',
-    'PostgreSQL without TLS is for loopback only: set LETHE_POSTGRES_TLS=verify and LETHE_POSTGRES_CA_FILE',
-  );
+  const description = 'off is for loopback only: set it to verify, and LETHE_POSTGRES_CA_FILE';
+  throw configInvalid('PostgreSQL', [{ field: 'LETHE_POSTGRES_TLS', description }]);
 }
 
 function isLoopback(host: string): boolean {
@@ -173,17 +192,10 @@ export function parseAddress(text: string): PostgresAddress | undefined {
     port: parsed.port === '' ? 5432 : Number(parsed.port),
     database,
     user: decodeURIComponent(parsed.username),
-    password: parsed.password === '' ? undefined : decodeURIComponent(parsed.password),
+    password: parsed.password === '' ? undefined : new Secret(decodeURIComponent(parsed.password)),
   };
 }
 
 function fileOf(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ServiceError('CONFIG_INVALID', `the file named by ${variable} cannot be read`, {
-      cause,
-    });
-  }
+  return path === undefined ? undefined : readSettingFile(variable, path);
 }

@@ -66,7 +66,7 @@ export function createPostgresPool(config: PostgresConfig, purpose: PoolPurpose)
     port: address.port,
     database: address.database,
     user: address.user,
-    ...(address.password === undefined ? {} : { password: address.password }),
+    ...(address.password === undefined ? {} : { password: address.password.reveal() }),
     ssl: tlsOptions(config.tls) ?? false,
     types: postgresTypes,
     application_name: applicationName,

@@ -1,0 +1,163 @@
+import { setLogger } from '@grpc/grpc-js';
+import type { z } from 'zod';
+import { reasons } from '@lethe/proto/reasons.ts';
+import {
+  describeSettings,
+  type SettingDescription,
+  settingsText,
+  summaryText,
+  unknownSettings,
+} from '../config/describe-settings.ts';
+import { parseTogether } from '../config/parse-together.ts';
+import { placeOf } from '../errors/failure.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import { createLogger } from '../log/logger.ts';
+import { parseProcessConfig, type ProcessShape, processSettings } from './process-config.ts';
+import { type Composed, type ProcessPorts, type Run, startRun } from './run.ts';
+
+/** A service as a process of its own: what its `main.ts` says. */
+export interface ServiceProcess<Own> extends ProcessShape {
+  /** Whether there may be one process of it alone. */
+  readonly isSole?: boolean;
+  /** The service's own variables, as schemas to describe them by. */
+  readonly settings: readonly z.ZodObject[];
+  /** Reads them. Throws CONFIG_INVALID. */
+  readonly parse: (env: Environment) => Own;
+  readonly compose: (config: Own, ports: ProcessPorts) => Promise<Composed>;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The process that runs, as Node gives it to a main. */
+export type Host = Pick<NodeJS.Process, 'argv' | 'env' | 'stdout' | 'stderr' | 'exit' | 'on'>;
+
+/** Beyond the calls in flight: consumers, relay, stores. */
+const stopWithinMs = 15_000;
+const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
+
+/** All variables of a service's process. */
+export function settingsOf<Own>(described: ServiceProcess<Own>): readonly SettingDescription[] {
+  return [...described.settings, ...processSettings(described)].flatMap(describeSettings);
+}
+
+/**
+ * The life of a service's process. Without arguments: reads the environment, waits for what it needs, serves, and on
+ * SIGTERM or SIGINT finishes what is in flight and exits 0; a second signal ends it at once. Exits 2 for settings that
+ * are wrong, all of them told at once, and 1 when it cannot go on. `--check-config`, `--help`: says, and exits.
+ */
+export function runService<Own>(host: Host, described: ServiceProcess<Own>): void {
+  const { name } = described;
+  const [argument, ...others] = host.argv.slice(2);
+  const env = withoutEmpty(host.env);
+  if (others.length > 0 || !['--help', '--check-config', undefined].includes(argument)) {
+    host.stderr.write(`${name}: takes --help, --check-config or no argument\n`);
+    host.exit(exitCodes.usage);
+    return;
+  }
+  if (argument === '--help') {
+    host.stdout.write(helpText(described));
+    host.exit(exitCodes.done);
+    return;
+  }
+  const configs = readConfigs(host, described, env);
+  if (configs === undefined) {
+    host.exit(exitCodes.usage);
+    return;
+  }
+  if (argument === '--check-config') {
+    host.stdout.write(`ok: the settings of ${name} keep every rule; nothing was connected to\n`);
+    host.stdout.write(summaryText(settingsOf(described), env));
+    host.exit(exitCodes.done);
+    return;
+  }
+  live(host, described, configs);
+}
+
+/** A variable that is set to nothing, as charts do it, is not set. */
+function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+}
+
+function helpText<Own>(described: ServiceProcess<Own>): string {
+  const { name } = described;
+  return (
+    `The ${name} service of Lethe. It is configured by environment variables alone:\n\n` +
+    `${settingsText(settingsOf(described))}\n` +
+    `  --check-config  reads them and says what is wrong, all at once, or "ok"; connects to nothing\n` +
+    `Exit codes: 0 done, 1 it cannot go on (the log says why), 2 settings or arguments are wrong.\n`
+  );
+}
+
+type Configs<Own> = { readonly own: Own; readonly run: ReturnType<typeof parseProcessConfig> };
+
+function readConfigs<Own>(
+  host: Host,
+  described: ServiceProcess<Own>,
+  env: Environment,
+): Configs<Own> | undefined {
+  const { name } = described;
+  for (const variable of unknownSettings(settingsOf(described), env)) {
+    host.stderr.write(`${name}: ${variable} is no setting of ${name}; see --help\n`);
+  }
+  try {
+    return parseTogether(name, {
+      own: () => described.parse(env),
+      run: () => parseProcessConfig(described, env, Date.now()),
+    });
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    for (const { field, description } of error.violations) {
+      host.stderr.write(`${name}: ${field}: ${description}\n`);
+    }
+    return undefined;
+  }
+}
+
+function live<Own>(host: Host, described: ServiceProcess<Own>, { own, run: config }: Configs<Own>) {
+  const { name } = described;
+  const logger = createLogger({ service: name, level: config.logLevel });
+  // grpc-js would write peer addresses and library errors to stderr; what matters reaches our own log.
+  setLogger({ error: () => undefined, info: () => undefined, debug: () => undefined });
+  const fail = (error: unknown): never => {
+    const known = error instanceof ServiceError;
+    const message = known ? `${error.message} ${reasons[error.reason].next}` : placeOf(error);
+    logger.fatal({ reason: known ? error.reason : 'INTERNAL_DEFECT', problem: message }, 'ends');
+    return host.exit(exitCodes.failed);
+  };
+  host.on('uncaughtException', fail);
+  host.on('unhandledRejection', fail);
+  const run = startRun({
+    ...described,
+    config,
+    isSole: described.isSole === true,
+    compose: async (ports) => await described.compose(own, ports),
+    logger,
+    onFatal: fail,
+  });
+  const ending = createEnding(host, run, config.shutdownGraceMs + config.drainDelayMs, fail);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    host.on(signal, () => {
+      logger.info({ signal }, 'stops');
+      ending.begin();
+    });
+  }
+  run.started.catch((error: unknown) => {
+    // Told to stop before it served: that is no failure.
+    if (!ending.hasBegun()) fail(error);
+  });
+}
+
+function createEnding(host: Host, run: Run, graceMs: number, fail: (error: unknown) => never) {
+  let begun = false;
+  return {
+    hasBegun: () => begun,
+    begin: () => {
+      if (begun) host.exit(exitCodes.failed);
+      begun = true;
+      setTimeout(() => {
+        fail(new ServiceError('SHUTTING_DOWN', 'What was in flight did not end in time.'));
+      }, graceMs + stopWithinMs).unref();
+      run.stop().then(() => host.exit(exitCodes.done), fail);
+    },
+  };
+}

@@ -1,0 +1,276 @@
+import { randomBytes } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { topics } from '@lethe/proto/topics.ts';
+import type { Topic } from '@lethe/proto/topics.ts';
+import { assertPostgresFits } from '../database/postgres-check.ts';
+import { openPostgres } from '../database/postgres.ts';
+import { failureFields, failureText } from '../errors/failure.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import { openKafkaEventLog } from '../event-log/kafka.ts';
+import type { EventLog } from '../event-log/port.ts';
+import { openChannels } from '../grpc/channel.ts';
+import type { Peers } from '../grpc/handler.ts';
+import { type Clock, type RandomBytes, systemClock } from '../lifecycle/clock.ts';
+import type { Service } from '../lifecycle/service.ts';
+import { createUndoStack } from '../lifecycle/undo-stack.ts';
+import type { Logger } from '../log/logger.ts';
+import { createBackoff } from '../retry/backoff.ts';
+import { isTransient } from '../retry/is-transient.ts';
+import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
+import { type HealthReport, openHealthPort } from './health-port.ts';
+import type { ProcessConfig, ProcessShape } from './process-config.ts';
+import { openServicePorts } from './service-ports.ts';
+import { becomeSoleInstance } from './sole-instance.ts';
+
+/** What a service is composed of. */
+export interface ProcessPorts {
+  /** The service's own schema. */
+  database<Schema>(): Kysely<Schema>;
+  readonly eventLog: EventLog;
+  readonly peers: Peers;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  readonly logger: Logger;
+}
+
+/** A service over its ports, and what else was opened for it. */
+export interface Composed {
+  readonly service: Service;
+  /** After the service has stopped. */
+  close?(): Promise<void>;
+  /** Of what was opened for it. */
+  problem?(): string | undefined;
+}
+
+export interface RunOptions extends ProcessShape {
+  readonly config: ProcessConfig;
+  /** Whether there may be one process of it alone. */
+  readonly isSole: boolean;
+  /** May be called again: a start that failed for now is thrown away and made anew. */
+  readonly compose: (ports: ProcessPorts) => Promise<Composed>;
+  readonly logger: Logger;
+  /** The process must end: it lost what it may not go on without. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** A service's process from its start to its end. */
+export interface Run {
+  /** Resolves once calls are served; throws when the process must not run. */
+  readonly started: Promise<void>;
+  report(): HealthReport;
+  /** Finishes what is in flight and ends; idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts at once. Whatever it needs may come later: it waits, not ready, and says for what. */
+export function startRun(options: RunOptions): Run {
+  const { config } = options;
+  const undo = createUndoStack();
+  const stopping = new AbortController();
+  const state: State = { phase: 'starting', waitsFor: undefined, composed: undefined, tls: [] };
+  const report = () => reportOf(state);
+  const started = start(options, { state, undo, stopping: stopping.signal });
+  const stop = async () => {
+    const wasServing = state.phase === 'serving';
+    state.phase = 'stopping';
+    if (wasServing) await systemClock.sleep(config.drainDelayMs);
+    stopping.abort();
+    await undo.run();
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    started: started.catch(async (error: unknown) => {
+      await (stopped ??= stop());
+      throw error;
+    }),
+    report,
+    stop: async () => await (stopped ??= stop()),
+  };
+}
+
+interface State {
+  phase: HealthReport['phase'];
+  waitsFor: string | undefined;
+  composed: Composed | undefined;
+  tls: readonly TlsSource[];
+}
+
+interface Rooms {
+  readonly state: State;
+  readonly undo: ReturnType<typeof createUndoStack>;
+  readonly stopping: AbortSignal;
+}
+
+function reportOf({ phase, waitsFor, composed, tls }: State): HealthReport {
+  const problems = [
+    composed?.service.problem(),
+    composed?.problem?.(),
+    ...tls.flatMap((source) => [source.problem(), source.warning()]),
+  ].filter((problem) => problem !== undefined);
+  return { phase, waitsFor, problems };
+}
+
+async function start(options: RunOptions, rooms: Rooms): Promise<void> {
+  const { config, name, logger } = options;
+  const { state, undo } = rooms;
+  const tls = openTls(options, rooms);
+  const health = await openHealthPort(
+    config.health,
+    config.health.isEncrypted ? tls.internal : undefined,
+    () => reportOf(state),
+  );
+  undo.push(async () => await health.stop());
+  const db = await openDatabase(options, rooms);
+  if (options.isSole) await waitToBeSole(db, options, rooms);
+  const eventLog = await openLog(options, rooms);
+  const addresses = config.peers;
+  const channels = openChannels({ addresses, tls: tls.internal, clock: systemClock });
+  undo.push(async () => channels.close());
+  const { service } = await startService(db, eventLog, channels.peers, options, rooms);
+  const ports = await openServicePorts({
+    name,
+    service,
+    internal: config.internal,
+    internalTls: tls.internal,
+    publicPort: config.publicPort,
+    publicTls: tls.public,
+    clock: systemClock,
+    logger,
+  });
+  undo.push(async () => await ports.drain(config.shutdownGraceMs));
+  state.phase = 'serving';
+  logger.info({ address: `${config.internal.host}:${ports.internalPort}` }, 'serves');
+}
+
+function openTls({ config, name, logger }: RunOptions, { state, undo }: Rooms) {
+  const common = { clock: systemClock, logger };
+  const internal = openTlsSource({ ...common, files: config.internal.tls, identity: name });
+  undo.push(async () => await internal.stop());
+  const files = config.publicPort?.tls;
+  const outside = files === undefined ? undefined : openTlsSource({ ...common, files });
+  if (outside !== undefined) undo.push(async () => await outside.stop());
+  state.tls = outside === undefined ? [internal] : [internal, outside];
+  return { internal, public: outside };
+}
+
+async function openDatabase(options: RunOptions, rooms: Rooms): Promise<Kysely<unknown>> {
+  const db = openPostgres<unknown>(options.config.postgres);
+  rooms.undo.push(async () => await db.destroy());
+  await patiently('database', async () => await assertPostgresFits(db), options, rooms);
+  return db;
+}
+
+async function waitToBeSole(db: Kysely<unknown>, options: RunOptions, rooms: Rooms): Promise<void> {
+  const { state, stopping, undo } = rooms;
+  const become = async () =>
+    await becomeSoleInstance({
+      db,
+      clock: systemClock,
+      signal: stopping,
+      onWait: () => {
+        state.waitsFor = `another process of ${options.name}, which is the only one there may be`;
+      },
+      onLost: options.onFatal,
+    });
+  const sole = await patiently('lock of the sole instance', become, options, rooms);
+  undo.push(async () => await sole.release());
+}
+
+async function openLog(options: RunOptions, rooms: Rooms): Promise<EventLog> {
+  const { name, config, logger } = options;
+  const concerned = topics.filter(
+    ({ owner, consumers }: Topic) => owner === name || consumers.includes(name),
+  );
+  const open = async () => {
+    try {
+      const { settings, ensure } = config.kafka;
+      const given = {
+        settings,
+        ensure,
+        topics: concerned,
+        clock: systemClock,
+        randomBytes,
+        logger,
+      };
+      return await openKafkaEventLog(given);
+    } catch (error) {
+      // Topics may be made or corrected by somebody else at any time.
+      if (!(error instanceof ServiceError && error.reason === 'CONFIG_INVALID')) throw error;
+      throw new ServiceError('STORE_UNAVAILABLE', error.message, { cause: error });
+    }
+  };
+  const eventLog = await patiently('event log', open, options, rooms);
+  rooms.undo.push(async () => await eventLog.close());
+  return eventLog;
+}
+
+async function startService(
+  db: Kysely<unknown>,
+  eventLog: EventLog,
+  peers: Peers,
+  options: RunOptions,
+  rooms: Rooms,
+): Promise<Composed> {
+  const { logger } = options;
+  const { state, undo } = rooms;
+  const ports: ProcessPorts = {
+    // One handle on one schema, whatever its owner knows of the tables.
+    database: <Schema>() => db as unknown as Kysely<Schema>,
+    eventLog,
+    peers,
+    clock: systemClock,
+    randomBytes,
+    logger,
+  };
+  const end = async () => {
+    const { composed } = state;
+    await composed?.service.stop();
+    await composed?.close?.();
+  };
+  undo.push(end);
+  const attempt = async (): Promise<Composed> => {
+    const composed = await options.compose(ports);
+    state.composed = composed;
+    state.waitsFor = 'the services, database and log that it needs';
+    try {
+      await composed.service.start();
+      return composed;
+    } catch (error) {
+      await end();
+      state.composed = undefined;
+      throw error;
+    }
+  };
+  return await patiently('start', attempt, options, rooms);
+}
+
+/** Again and again while a failure may pass by itself, telling each. Throws what may not, and when the process stops. */
+async function patiently<T>(
+  what: string,
+  attempt: () => Promise<T>,
+  { logger }: RunOptions,
+  { state, stopping }: Rooms,
+): Promise<T> {
+  const backoff = createBackoff(250, 5_000);
+  for (;;) {
+    if (stopping.aborted) throw new ServiceError('SHUTTING_DOWN');
+    try {
+      const result = await attempt();
+      state.waitsFor = undefined;
+      return result;
+    } catch (error) {
+      if (stopping.aborted) throw new ServiceError('SHUTTING_DOWN', undefined, { cause: error });
+      if (!isTransient(error)) throw error;
+      state.waitsFor = `${what}: ${failureText(error)}`;
+      const delayMs = backoff.next();
+      const line = {
+        component: 'start',
+        ...failureFields(error),
+        problem: state.waitsFor,
+        delayMs,
+      };
+      logger.warn(line, 'waits');
+      await systemClock.sleep(delayMs, stopping);
+    }
+  }
+}
