@@ -83,4 +83,39 @@ describe('parseKmsConfig', () => {
       assert.deepEqual(withAddress(address), ['LETHE_KEYS_VAULT_ADDRESS'], address);
     }
   });
+
+  it('has defaults for AWS, and finds credentials by itself', () => {
+    const env = { LETHE_KEYS_KMS: 'aws', LETHE_KEYS_AWS_REGION: 'eu-central-1' };
+    assert.deepEqual(parseKmsConfig(env), {
+      kind: 'aws',
+      aws: {
+        region: 'eu-central-1',
+        endpoint: undefined,
+        aliasPrefix: 'lethe',
+        pendingWindowDays: 7,
+        accessKey: undefined,
+        timeoutMs: 3_000,
+      },
+    });
+  });
+
+  it('names everything that is wrong for AWS', () => {
+    const env = {
+      LETHE_KEYS_KMS: 'aws',
+      LETHE_KEYS_AWS_REGION: 'Frankfurt',
+      LETHE_KEYS_AWS_ENDPOINT: 'http://kms.internal',
+      LETHE_KEYS_AWS_ALIAS_PREFIX: 'aws',
+      LETHE_KEYS_AWS_PENDING_WINDOW_DAYS: '6',
+      LETHE_KEYS_AWS_SESSION_TOKEN_FILE: 'relative',
+    };
+    assert.deepEqual(brokenFields(env), Object.keys(env).slice(1));
+    assert.deepEqual(
+      brokenFields({
+        LETHE_KEYS_KMS: 'aws',
+        LETHE_KEYS_AWS_REGION: 'us-gov-west-1',
+        LETHE_KEYS_AWS_SESSION_TOKEN_FILE: '/run/token',
+      }),
+      ['LETHE_KEYS_AWS_ACCESS_KEY_ID_FILE', 'LETHE_KEYS_AWS_SECRET_ACCESS_KEY_FILE'],
+    );
+  });
 });

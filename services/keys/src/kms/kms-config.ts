@@ -1,6 +1,8 @@
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { z } from 'zod';
+import { type AwsKmsConfig, parseAwsKmsConfig } from './aws-kms-config.ts';
+import { isSafeAddress, safeAddressRule } from './safe-address.ts';
 
 /** How `keys` proves to Vault who it is. Files are read at each login, so that what lies in them may be replaced. */
 export type VaultAuth =
@@ -35,19 +37,22 @@ export interface VaultConfig {
 
 /** Which KMS holds the tenants' keys; the keyring's path comes from whoever owns the data folder. */
 export type KmsConfig =
-  { readonly kind: 'keyring' } | { readonly kind: 'vault'; readonly vault: VaultConfig };
+  | { readonly kind: 'keyring' }
+  | { readonly kind: 'vault'; readonly vault: VaultConfig }
+  | { readonly kind: 'aws'; readonly aws: AwsKmsConfig };
 
 const mount = z
   .string()
   .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be a mount path such as transit');
 const file = z.string().startsWith('/', 'must be an absolute path');
 
-const kindSchema = z.object({ LETHE_KEYS_KMS: z.enum(['keyring', 'vault']).default('keyring') });
+export const kindSchema = z.object({
+  LETHE_KEYS_KMS: z.enum(['keyring', 'vault', 'aws']).default('keyring'),
+});
 
-const vaultSchema = z.object({
-  LETHE_KEYS_VAULT_ADDRESS: z.string().refine(isSafeAddress, {
-    message: 'must be https://host[:port] without a path; http is for loopback alone',
-  }),
+export const vaultSchema = z.object({
+  // The token and the plaintext tenant keys travel there.
+  LETHE_KEYS_VAULT_ADDRESS: z.string().refine(isSafeAddress, { message: safeAddressRule }),
   LETHE_KEYS_VAULT_NAMESPACE: mount.optional(),
   LETHE_KEYS_VAULT_TRANSIT_MOUNT: mount.default('transit'),
   LETHE_KEYS_VAULT_KEY_PREFIX: z
@@ -73,6 +78,7 @@ type VaultEnvironment = z.output<typeof vaultSchema>;
 export function parseKmsConfig(env: Readonly<Record<string, string | undefined>>): KmsConfig {
   const { LETHE_KEYS_KMS: kind } = parseEnvironment('keys', kindSchema, env);
   if (kind === 'keyring') return Object.freeze({ kind });
+  if (kind === 'aws') return Object.freeze({ kind, aws: parseAwsKmsConfig(env) });
   const parsed = parseEnvironment('keys', vaultSchema, env);
   const vault: VaultConfig = Object.freeze({
     address: new URL(parsed.LETHE_KEYS_VAULT_ADDRESS).origin,
@@ -119,14 +125,4 @@ function missingFor(method: VaultAuth['method'], parsed: VaultEnvironment): Serv
   const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   const message = `Correct these settings of keys: ${list}`;
   return new ServiceError('CONFIG_INVALID', message, { violations });
-}
-
-const loopback: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-// The token and the plaintext tenant keys travel there.
-function isSafeAddress(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, pathname, search, hash, username, password } = new URL(text);
-  if (pathname !== '/' || search + hash + username + password !== '') return false;
-  return protocol === 'https:' || (protocol === 'http:' && loopback.has(hostname));
 }

@@ -5,6 +5,7 @@ import type { Logger } from '@lethe/platform/log/logger.ts';
 import { isTransient } from '@lethe/platform/retry/is-transient.ts';
 import type { VaultConfig } from './kms-config.ts';
 import type { Kms } from './port.ts';
+import { createTenantTurns } from './tenant-turns.ts';
 import { createVaultHttp } from './vault-http.ts';
 import { createVaultSession } from './vault-session.ts';
 import { createVaultTransit, type TransitKey, type VaultTransit } from './vault-transit.ts';
@@ -113,24 +114,14 @@ async function unwrap(
  * version. Two processes may both take the first version for their own, which is the newest then.
  */
 function createRotate(transit: VaultTransit): Kms['rotate'] {
-  const turns = new Map<TenantId, Promise<unknown>>();
+  const inTurn = createTenantTurns();
   const rotateNow = async (tenantId: TenantId): Promise<number> => {
     const found = await transit.find(tenantId);
     if (found !== undefined) requireSuitable(found, tenantId);
     const made = found === undefined ? transit.create(tenantId) : transit.rotate(tenantId);
     return (await made).latestVersion;
   };
-  return async (tenantId) => {
-    const before = turns.get(tenantId);
-    // Whether the one before succeeded is told to its own caller.
-    const turn = Promise.allSettled([before]).then(() => rotateNow(tenantId));
-    turns.set(tenantId, turn);
-    try {
-      return await turn;
-    } finally {
-      if (turns.get(tenantId) === turn) turns.delete(tenantId);
-    }
-  };
+  return (tenantId) => inTurn(tenantId, () => rotateNow(tenantId));
 }
 
 async function destroyBefore(

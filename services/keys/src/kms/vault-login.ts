@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { z } from 'zod';
 import type { VaultAuth } from './kms-config.ts';
+import { readSecretFile } from './secret-file.ts';
 import type { VaultAnswer, VaultHttp } from './vault-http.ts';
 
 /** What a login or a renewal answers. */
@@ -24,16 +24,16 @@ const authSchema = z.object({
 export async function logIn(http: VaultHttp, auth: VaultAuth): Promise<VaultLease> {
   switch (auth.method) {
     case 'token-file': {
-      const token = await readSecret(auth.tokenFile, 'token');
+      const token = await readSecretFile(auth.tokenFile, 'Vault token');
       return { token, durationMs: Infinity, renewable: false };
     }
     case 'approle': {
-      const roleId = await readSecret(auth.roleIdFile, 'role id');
-      const secretId = await readSecret(auth.secretIdFile, 'secret id');
+      const roleId = await readSecretFile(auth.roleIdFile, 'Vault role id');
+      const secretId = await readSecretFile(auth.secretIdFile, 'Vault secret id');
       return await logInWith(http, auth, { role_id: roleId, secret_id: secretId });
     }
     case 'kubernetes': {
-      const jwt = await readSecret(auth.jwtFile, 'service account token');
+      const jwt = await readSecretFile(auth.jwtFile, 'Vault service account token');
       return await logInWith(http, auth, { role: auth.role, jwt });
     }
   }
@@ -67,17 +67,4 @@ function leaseOf({ body }: VaultAnswer): VaultLease | undefined {
   if (!parsed.success) return undefined;
   const { client_token: token, lease_duration: seconds, renewable } = parsed.data.auth;
   return { token, durationMs: seconds === 0 ? Infinity : seconds * 1_000, renewable };
-}
-
-async function readSecret(path: string, what: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new ServiceError(
-      'KMS_ACCESS_DENIED',
-      `The file ${path} with the Vault ${what} cannot be read.`,
-      { cause },
-    );
-  });
-  const secret = text.trim();
-  if (secret !== '') return secret;
-  throw new ServiceError('KMS_ACCESS_DENIED', `The file ${path} with the Vault ${what} is empty.`);
 }
