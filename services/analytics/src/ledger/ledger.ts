@@ -34,6 +34,16 @@ export interface Ledger {
   query(tenantId: TenantId, query: MetricQuery, rowsMax: number): Promise<readonly LedgerRow[]>;
   /** A metric over all tenants and all time. */
   total(metric: Metric): Promise<LedgerRow>;
+  readonly statements: LedgerStatements;
+}
+
+/** Statements on the ledger's tables for those who build them; the same turns as for everybody else's. */
+export interface LedgerStatements {
+  readonly database: string;
+  command(text: string): Promise<void>;
+  rows(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<readonly unknown[]>;
+  /** `table` is a name of ours; the body is TabSeparatedWithNames. */
+  insert(table: string, body: Buffer): Promise<void>;
 }
 
 export interface LedgerOptions {
@@ -46,33 +56,14 @@ export interface LedgerOptions {
 
 /** Over chdb in standalone and a ClickHouse server elsewhere: the same client speaks to both. */
 export function createLedger({ client, database, statementsMax }: LedgerOptions): Ledger {
-  const gate = createGate(statementsMax);
-  const rowsOf = async (statement: LedgerStatement) =>
-    gate(async () => {
-      const result = await client.query({
-        query: statement.text,
-        query_params: { ...statement.parameters },
-        format: 'JSONEachRow',
-      });
-      return result.json<unknown>();
-    }).catch(refused);
+  const statements = createStatements({ client, database, statementsMax });
+  const rowsOf = async ({ text, parameters }: LedgerStatement) => statements.rows(text, parameters);
   return {
+    statements,
     createTables: async () => {
-      for (const statement of ledgerDdl(database)) {
-        await gate(async () => client.command({ query: statement })).catch(refused);
-      }
+      for (const statement of ledgerDdl(database)) await statements.command(statement);
     },
-    insert: async ({ family, body }) => {
-      await gate(async () =>
-        client.insert({
-          table: `${database}.${tableOf(family)}`,
-          values: Readable.from([body], { objectMode: false }),
-          format: 'TabSeparatedWithNames',
-          // Asynchronous inserts would be acknowledged from memory.
-          clickhouse_settings: { async_insert: 0 },
-        }),
-      ).catch(refused);
-    },
+    insert: async ({ family, body }) => statements.insert(tableOf(family), body),
     query: async (tenantId, query, rowsMax) => {
       const rows = await rowsOf(metricSql(database, tenantId, query, rowsMax));
       if (rows.length > rowsMax) {
@@ -86,6 +77,33 @@ export function createLedger({ client, database, statementsMax }: LedgerOptions)
     total: async (metric) => {
       const [row] = await rowsOf(totalSql(database, metric));
       return parseRow(row, { groupBy: [] });
+    },
+  };
+}
+
+function createStatements({ client, database, statementsMax }: LedgerOptions): LedgerStatements {
+  const gate = createGate(statementsMax);
+  return {
+    database,
+    command: async (query) => {
+      await gate(async () => client.command({ query })).catch(refused);
+    },
+    rows: async (query, parameters = {}) =>
+      gate(async () => {
+        const query_params = { ...parameters };
+        const result = await client.query({ query, query_params, format: 'JSONEachRow' });
+        return result.json<unknown>();
+      }).catch(refused),
+    insert: async (table, body) => {
+      await gate(async () =>
+        client.insert({
+          table: `${database}.${table}`,
+          values: Readable.from([body], { objectMode: false }),
+          format: 'TabSeparatedWithNames',
+          // Asynchronous inserts would be acknowledged from memory.
+          clickhouse_settings: { async_insert: 0 },
+        }),
+      ).catch(refused);
     },
   };
 }

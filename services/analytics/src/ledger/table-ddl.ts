@@ -11,8 +11,13 @@ export const ledgerDatabase = 'ledger';
 export function ledgerDdl(database: string): readonly string[] {
   return [
     `CREATE DATABASE IF NOT EXISTS ${database}`,
-    ...families.map((family) => createTable(database, family)),
+    ...families.map((family) => createTable(database, family, family.name)),
   ];
+}
+
+/** The same tables under other names, for a rebuild. */
+export function freshLedgerDdl(database: string, nameOf: (family: string) => string) {
+  return families.map((family) => createTable(database, family, nameOf(family.name)));
 }
 
 /*
@@ -22,7 +27,7 @@ export function ledgerDdl(database: string): readonly string[] {
  *
  * fsync_*: a manifest is marked done once its insert returned; a machine that then loses power must not lose the part.
  */
-function createTable(database: string, family: MetricFamily): string {
+function createTable(database: string, family: MetricFamily, name: string): string {
   const columns = [
     `tenant_id LowCardinality(String)`,
     `hour DateTime('UTC')`,
@@ -32,7 +37,7 @@ function createTable(database: string, family: MetricFamily): string {
     ...columnsOf(family).map((name) => `${name} ${measureType(family, name)}`),
   ];
   const rowKey = ['tenant_id', 'hour', ...family.dimensions, 'projection_version', 'manifest_id'];
-  return `CREATE TABLE IF NOT EXISTS ${database}.${family.name} (
+  return `CREATE TABLE IF NOT EXISTS ${database}.${name} (
     ${columns.join(',\n    ')}
   ) ENGINE = ReplacingMergeTree
   PARTITION BY toYYYYMM(hour)

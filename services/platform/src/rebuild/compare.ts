@@ -86,9 +86,7 @@ function keyRow(table: DerivedTable) {
 }
 
 function valueRow(table: DerivedTable, values: readonly unknown[]) {
-  const typed = table.keyColumns.map(
-    ({ type }, place) => sql`${values[place]}::${sql.raw(type)}`,
-  );
+  const typed = table.keyColumns.map(({ type }, place) => sql`${values[place]}::${sql.raw(type)}`);
   return sql`(${sql.join(typed)})`;
 }
 

@@ -66,3 +66,6 @@ export function keyList(table: DerivedTable, alias?: string): string {
 export function sameKey(table: DerivedTable, left: string, right: string): string {
   return table.keyColumns.map(({ name }) => `${left}.${name} = ${right}.${name}`).join(' and ');
 }
+
+/** Stands for the state of a fresh stream until it is known; no box is empty, so it equals no live state. */
+export const unconfirmed = Buffer.alloc(0);

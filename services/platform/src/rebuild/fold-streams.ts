@@ -10,6 +10,7 @@ import type { HeldLease, KeyClient, LeaseRefusal } from '../key-client/port.ts';
 import type { RandomBytes } from '../lifecycle/clock.ts';
 import { openValue, sealValue } from '../sealing/value.ts';
 import { noteStreamKeys } from './changed-rows.ts';
+import { unconfirmed } from './derived-tables.ts';
 import { addToFreshBoxes, type OthersBox } from './fresh-boxes.ts';
 import { personParts } from './log-record.ts';
 import type { RebuildRules } from './rules.ts';
@@ -82,7 +83,7 @@ async function confirmPage<State>(
   ports: FoldPorts<State>,
   page: readonly StreamToFold[],
 ): Promise<void> {
-  const confirmed: StreamToFold[] = [];
+  const states: StateRow[] = [];
   const unreadable: StreamToFold[] = [];
   const boxes: OthersBox[] = [];
   for (const [tenantId, streams] of byTenant(page)) {
@@ -93,14 +94,14 @@ async function confirmPage<State>(
         unreadable.push(stream);
         continue;
       }
-      if (isConfirmed(ports.codec, stream, lease, state)) confirmed.push(stream);
+      states.push(confirmedState(ports.codec, stream, lease, state));
       const owner = lease.granted ? lease.owner : undefined;
       boxes.push(...othersBoxes(stream, owner ?? stream));
     }
   }
   // No live row is touched; a death in between leaves work that the next start removes.
   await ports.db.transaction().execute(async (tx) => {
-    await takeLiveStates(tx, confirmed);
+    await storeStates(tx, states);
     await addToFreshBoxes(tx, boxes);
     await noteStreamKeys(tx, unreadable);
   });
@@ -123,7 +124,8 @@ async function foldAll<State>(
   const opened = new Map<unknown, OpenedRecord>();
   const openInto = async (records: typeof all, withContent: boolean): Promise<void> => {
     const wants = (kind: string) => kind === 'facts' || (withContent && kind === 'content');
-    for (const one of await openRecords(keys, tenantId, records, wants)) opened.set(one.record, one);
+    for (const one of await openRecords(keys, tenantId, records, wants))
+      opened.set(one.record, one);
   };
   await openInto([...all.filter((record) => !isDeep(record)), ...observed], false);
   const deep = all.filter(isDeep);
@@ -153,6 +155,18 @@ function foldOne<State>(
   return state ?? 'erased';
 }
 
+/** The live box when it holds what was folded. The version is no news: how events came in batches is not on the log. */
+function confirmedState<State>(
+  codec: StateCodec<State>,
+  stream: StreamToFold,
+  lease: HeldLease | LeaseRefusal,
+  folded: State,
+): StateRow {
+  const { tenantId, token, incarnation, live } = stream;
+  const state = isConfirmed(codec, stream, lease, folded) ? live?.state : undefined;
+  return { tenantId, token, incarnation, version: live?.version ?? 0, state: state ?? unconfirmed };
+}
+
 function isConfirmed<State>(
   codec: StateCodec<State>,
   { tenantId, live, token }: StreamToFold,
@@ -180,36 +194,21 @@ function othersBoxes(stream: StreamToFold, owner: { token: string; incarnation: 
   );
 }
 
-async function takeLiveStates(
-  db: Kysely<EventStoreSchema>,
-  confirmed: readonly StreamToFold[],
-): Promise<void> {
-  const rows = confirmed.flatMap(({ tenantId, token, incarnation, live }) =>
-    live === undefined
-      ? []
-      : [{ tenantId, token, incarnation, version: live.version, state: live.state }],
-  );
-  await storeStates(db, rows);
-}
-
 interface StateRow {
   readonly tenantId: TenantId;
   readonly token: string;
   readonly incarnation: number;
   readonly version: number;
-  readonly state: Buffer | undefined;
+  readonly state: Buffer;
 }
 
-async function storeStates(
-  db: Kysely<EventStoreSchema>,
-  rows: readonly StateRow[],
-): Promise<void> {
+async function storeStates(db: Kysely<EventStoreSchema>, rows: readonly StateRow[]): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     update rebuild_streams as fresh set version = given.version, state = given.state
     from unnest(${rows.map((row) => row.tenantId)}::text[], ${rows.map((row) => row.token)}::text[],
       ${rows.map((row) => row.incarnation)}::int4[], ${rows.map((row) => row.version)}::int8[],
-      ${rows.map((row) => row.state ?? null)}::bytea[])
+      ${rows.map((row) => row.state)}::bytea[])
       as given (tenant_id, token, incarnation, version, state)
     where fresh.tenant_id = given.tenant_id and fresh.token = given.token
       and fresh.incarnation = given.incarnation`.execute(db);

@@ -104,10 +104,7 @@ async function indexesOf<Schema>(
 }
 
 /** Statement triggers: one insert of keys for each statement that changes rows, in its own transaction. */
-async function createTriggers<Schema>(
-  tx: Transaction<Schema>,
-  table: DerivedTable,
-): Promise<void> {
+async function createTriggers<Schema>(tx: Transaction<Schema>, table: DerivedTable): Promise<void> {
   const { name } = table;
   for (const [rows, what] of [
     ['came', 'new'],

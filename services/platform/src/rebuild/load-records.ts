@@ -1,23 +1,24 @@
 import { sql, type Transaction } from 'kysely';
 import { streamText } from '../event-store/streams.ts';
 import { addToFreshBoxes } from './fresh-boxes.ts';
+import { unconfirmed } from './derived-tables.ts';
 import { personParts, type ReadRecord } from './log-record.ts';
 
 export interface LoadWish {
   readonly keepsRecords: boolean;
-  /** Of streams that belong to a person: whose boxes in them are others' is known without a key. */
-  readonly countsBoxes: boolean;
+  /** Streams with state are folded afterwards, and others' boxes in them are counted then. */
+  readonly hasState: boolean;
 }
 
 /**
  * Puts a batch of records into the fresh tables. What the live index lists as erased is left out: its tombstone may
  * not have reached the log yet. An index row's digest is of what the caller sent, which the log does not hold: it is
- * taken from the live row; without one it is empty, so that a repeat answers conflict and is never stored twice.
+ * taken from the live row; without one it is empty, as in a row that `lethe repair` mended: a repeat is a duplicate.
  */
 export async function loadRecords<Schema>(
   tx: Transaction<Schema>,
   read: readonly ReadRecord[],
-  { keepsRecords, countsBoxes }: LoadWish,
+  { keepsRecords, hasState }: LoadWish,
 ): Promise<void> {
   // Of an event that was sealed again in this batch, the last record.
   const records = [...new Map(read.map((record) => [record.recordId, record])).values()];
@@ -25,8 +26,8 @@ export async function loadRecords<Schema>(
   const kept = await insertIndexRows(tx, records);
   if (kept.length === 0) return;
   if (keepsRecords) await insertRecords(tx, kept);
-  await raiseStreams(tx, kept);
-  if (countsBoxes) await addToFreshBoxes(tx, kept.flatMap(othersBoxes));
+  await raiseStreams(tx, kept, hasState);
+  if (!hasState) await addToFreshBoxes(tx, kept.flatMap(othersBoxes));
 }
 
 async function insertIndexRows<Schema>(
@@ -73,6 +74,7 @@ async function insertRecords<Schema>(
 async function raiseStreams<Schema>(
   tx: Transaction<Schema>,
   records: readonly ReadRecord[],
+  hasState: boolean,
 ): Promise<void> {
   const heads = new Map<string, { readonly last: ReadRecord; readonly openedAtMs: number }>();
   for (const record of records) {
@@ -85,8 +87,9 @@ async function raiseStreams<Schema>(
   }
   const streams = [...heads.values()];
   await sql`
-    insert into rebuild_streams as fresh (tenant_id, token, incarnation, partition, position, opened_at_ms, version)
-    select given.*, 0
+    insert into rebuild_streams as fresh (tenant_id, token, incarnation, partition, position, opened_at_ms, version,
+      state)
+    select given.*, 0, ${hasState ? unconfirmed : null}::bytea
     from unnest(${streams.map(({ last }) => last.tenantId)}::text[],
       ${streams.map(({ last }) => last.streamToken)}::text[],
       ${streams.map(({ last }) => last.streamIncarnation)}::int4[],

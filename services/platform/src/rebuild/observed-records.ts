@@ -3,6 +3,7 @@ import { readCheckpoints } from '../consumer/checkpoints.ts';
 import type { EventLog } from '../event-log/port.ts';
 import { partitionOf } from '../event-store/streams.ts';
 import type { EventStoreSchema } from '../event-store/tables.ts';
+import { unconfirmed } from './derived-tables.ts';
 import { type ReadRecord, readLogRecord } from './log-record.ts';
 import { readTopic } from './read-topic.ts';
 import type { RebuildRules } from './rules.ts';
@@ -35,7 +36,10 @@ export async function loadObserved<State>(
     const read = entries.flatMap((entry) =>
       entry.kind === 'record' ? [readLogRecord(topic, partition, entry)] : [],
     );
-    await keepLast(ports, read.filter(({ type, resealed }) => types.has(type) && !resealed));
+    await keepLast(
+      ports,
+      read.filter(({ type, resealed }) => types.has(type) && !resealed),
+    );
   }
 }
 
@@ -55,8 +59,8 @@ async function keepLast(
         ${records.map((record) => record.bytes)}::bytea[])
       on conflict (tenant_id, token) do update set record = excluded.record`.execute(tx);
     await sql`
-      insert into rebuild_streams (tenant_id, token, incarnation, partition, position, opened_at_ms, version)
-      select given.*, 0, 0, 0
+      insert into rebuild_streams (tenant_id, token, incarnation, partition, position, opened_at_ms, version, state)
+      select given.*, 0, 0, 0, ${unconfirmed}::bytea
       from unnest(${tenantIds}::text[], ${tokens}::text[],
         ${records.map((record) => record.streamIncarnation)}::int4[],
         ${tokens.map((token) => partitionOf(token, partitions))}::int4[]) as given

@@ -163,7 +163,7 @@ async function readLog<State>(
       if (entry.kind !== 'record' || !(await check.record(partition, entry.sequence))) continue;
       read.push(readLogRecord(topic, partition, entry));
     }
-    const wish = { keepsRecords, countsBoxes: stateCodec === undefined };
+    const wish = { keepsRecords, hasState: stateCodec !== undefined };
     await db.transaction().execute(async (tx) => loadRecords(tx, read, wish));
     done += read.length;
     onProgress({ phase: RebuildPhase.REBUILD_PHASE_READ, done, total });

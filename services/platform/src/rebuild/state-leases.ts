@@ -40,7 +40,8 @@ export async function leaseStates(
     return lease === undefined || (!lease.granted && !isErased(lease));
   });
   const sealing = await leaseToSeal(ports, tenantId, others);
-  for (const [text, lease] of sealing) if (lease.granted || isErased(lease)) leases.set(text, lease);
+  for (const [text, lease] of sealing)
+    if (lease.granted || isErased(lease)) leases.set(text, lease);
   return leases;
 }
 

@@ -3,6 +3,7 @@ import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import type { TenantId } from '../ids/ids.ts';
 import { type StreamKey, streamOfRow, type StreamRow, streamText } from '../event-store/streams.ts';
 import type { EventStoreSchema } from '../event-store/tables.ts';
+import { unconfirmed } from './derived-tables.ts';
 
 /** A stream of the fresh tables, with what is needed to fold it and to compare its state. */
 export interface StreamToFold extends StreamKey {
@@ -86,7 +87,7 @@ async function pageRows(
     after === undefined
       ? sql`true`
       : sql`(tenant_id, token, incarnation) > (${after.tenantId}::text, ${after.token}::text, ${after.incarnation}::int4)`;
-  const which = wanted === 'all' ? sql`true` : sql`state is null`;
+  const which = wanted === 'all' ? sql`true` : sql`state = ${unconfirmed}`;
   const { rows } = await sql<PageRow>`
     select * from (
       select fresh.tenant_id, fresh.token, fresh.incarnation, fresh.position, observed.record as observed,
