@@ -7,9 +7,17 @@ import { families } from '../domain/families.ts';
 import type { LedgerInsert } from '../domain/ledger-rows.ts';
 import type { MetricQuery } from '../domain/metric-query.ts';
 import type { Metric } from '../domain/metrics.ts';
+import { checkTables } from './check-tables.ts';
 import { createGate } from './gate.ts';
 import { type LedgerStatement, metricSql, totalSql } from './query-sql.ts';
 import { ledgerDdl } from './table-ddl.ts';
+import {
+  commandSettings,
+  insertSettings,
+  type LedgerTopology,
+  querySettings,
+  singleServer,
+} from './topology.ts';
 
 /** One row of an answer. */
 export interface LedgerRow {
@@ -28,6 +36,8 @@ export interface LedgerRow {
 export interface Ledger {
   /** Creates what is missing. */
   createTables(): Promise<void>;
+  /** Creates nothing. Throws CONFIG_INVALID with everything that is not as `createTables` makes it. */
+  checkTables(): Promise<void>;
   /** Inserts rows; repeating it changes nothing. Returns once they are on disk. */
   insert(rows: LedgerInsert): Promise<void>;
   /** Throws ANSWER_TOO_LARGE when the answer has more than `rowsMax` rows. */
@@ -40,6 +50,7 @@ export interface Ledger {
 /** Statements on the ledger's tables for those who build them; the same turns as for everybody else's. */
 export interface LedgerStatements {
   readonly database: string;
+  readonly topology: LedgerTopology;
   command(text: string): Promise<void>;
   rows(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<readonly unknown[]>;
   /** `table` is a name of ours; the body is TabSeparatedWithNames. */
@@ -52,17 +63,21 @@ export interface LedgerOptions {
   readonly database: string;
   /** How many statements run at a time: 1 for chdb, whose session runs one and blocks a thread for each that waits. */
   readonly statementsMax: number;
+  /** One server by default. */
+  readonly topology?: LedgerTopology;
 }
 
 /** Over chdb in standalone and a ClickHouse server elsewhere: the same client speaks to both. */
-export function createLedger({ client, database, statementsMax }: LedgerOptions): Ledger {
-  const statements = createStatements({ client, database, statementsMax });
+export function createLedger(options: LedgerOptions): Ledger {
+  const statements = createStatements(options);
+  const { database, topology } = statements;
   const rowsOf = async ({ text, parameters }: LedgerStatement) => statements.rows(text, parameters);
   return {
     statements,
     createTables: async () => {
-      for (const statement of ledgerDdl(database)) await statements.command(statement);
+      for (const statement of ledgerDdl(database, topology)) await statements.command(statement);
     },
+    checkTables: () => checkTables(statements),
     insert: async ({ family, body }) => statements.insert(tableOf(family), body),
     query: async (tenantId, query, rowsMax) => {
       const rows = await rowsOf(metricSql(database, tenantId, query, rowsMax));
@@ -81,17 +96,33 @@ export function createLedger({ client, database, statementsMax }: LedgerOptions)
   };
 }
 
-function createStatements({ client, database, statementsMax }: LedgerOptions): LedgerStatements {
+function createStatements({
+  client,
+  database,
+  statementsMax,
+  topology = singleServer,
+}: LedgerOptions): LedgerStatements {
   const gate = createGate(statementsMax);
+  const settings = {
+    command: { clickhouse_settings: commandSettings(topology) },
+    query: { clickhouse_settings: querySettings(topology) },
+    insert: { clickhouse_settings: insertSettings(topology) },
+  };
   return {
     database,
+    topology,
     command: async (query) => {
-      await gate(async () => client.command({ query })).catch(refused);
+      await gate(async () => client.command({ query, ...settings.command })).catch(refused);
     },
     rows: async (query, parameters = {}) =>
       gate(async () => {
         const query_params = { ...parameters };
-        const result = await client.query({ query, query_params, format: 'JSONEachRow' });
+        const result = await client.query({
+          query,
+          query_params,
+          format: 'JSONEachRow',
+          ...settings.query,
+        });
         return result.json<unknown>();
       }).catch(refused),
     insert: async (table, body) => {
@@ -100,8 +131,7 @@ function createStatements({ client, database, statementsMax }: LedgerOptions): L
           table: `${database}.${table}`,
           values: Readable.from([body], { objectMode: false }),
           format: 'TabSeparatedWithNames',
-          // Asynchronous inserts would be acknowledged from memory.
-          clickhouse_settings: { async_insert: 0 },
+          ...settings.insert,
         }),
       ).catch(refused);
     },
@@ -141,16 +171,23 @@ function parseRow(row: unknown, { groupBy }: Pick<MetricQuery, 'groupBy'>): Ledg
 
 /** ClickHouse's names of failures after which the same statement may succeed. */
 const transientTypes: ReadonlySet<string> = new Set([
+  'ALL_CONNECTION_TRIES_FAILED',
   'CANNOT_FSYNC',
   'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
+  'KEEPER_EXCEPTION',
   'MEMORY_LIMIT_EXCEEDED',
   'NETWORK_ERROR',
   'NOT_ENOUGH_SPACE',
+  'REPLICA_IS_NOT_IN_QUORUM',
   'SOCKET_TIMEOUT',
   'TABLE_IS_READ_ONLY',
   'TIMEOUT_EXCEEDED',
+  'TOO_FEW_LIVE_REPLICAS',
   'TOO_MANY_PARTS',
   'TOO_MANY_SIMULTANEOUS_QUERIES',
+  // The rows may be there or not; the same insert again settles it.
+  'UNKNOWN_STATUS_OF_INSERT',
+  'UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE',
 ]);
 
 // ClickHouse's errors carry the name of their kind, which is passed on; their text may quote values, and is not.
