@@ -25,9 +25,17 @@ export function configOf(server: LocalPostgres, schemaName: string): PostgresCon
   };
 }
 
+/** What a busy machine makes slow is no failure here. */
+const patience = {
+  connectTimeoutMs: 60_000,
+  lockTimeoutMs: 60_000,
+  statementTimeoutMs: 120_000,
+  idleInTransactionTimeoutMs: 60_000,
+};
+
 /** A schema for whoever names one; few connections each, since a run has many schemas. */
 export function databasesOn(server: LocalPostgres, connectionsMax = 5): Databases {
-  return createPostgresDatabases({ ...configOf(server, 'any'), connectionsMax });
+  return createPostgresDatabases({ ...configOf(server, 'any'), ...patience, connectionsMax });
 }
 
 /** A server, or undefined where none is installed; in CI that is a failure. */
