@@ -10,6 +10,7 @@ import { defineGenerate } from './commands/generate.ts';
 import { defineImport } from './commands/import.ts';
 import { defineMetrics } from './commands/metrics.ts';
 import { defineQuery } from './commands/query.ts';
+import { defineRepair } from './commands/repair.ts';
 import { defineStatus } from './commands/status.ts';
 import { defineTenantCommands } from './commands/tenant.ts';
 import { defineTicketCommands } from './commands/ticket.ts';
@@ -81,6 +82,7 @@ function createProgram(host: CommandHost): Command {
   defineUp(program, host);
   defineTour(program, host);
   defineStatus(program, host);
+  defineRepair(program, host);
   defineToken(program, host);
   defineTenantCommands(program, host);
   program.commandsGroup('Events:');

@@ -15,8 +15,8 @@ export async function openEmbeddedClickHouse(folder: string): Promise<ClickHouse
     await version.json();
     return client;
   } catch (error) {
-    const message = `The embedded ClickHouse cannot open ${folder}; is it damaged or of a newer version?`;
-    throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
+    const message = `The folder ${folder} holds the embedded ClickHouse, which cannot be opened: it is damaged, or of a newer version.`;
+    throw new ServiceError('STORE_DAMAGED', message, { cause: error });
   }
 }
 

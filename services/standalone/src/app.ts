@@ -13,7 +13,6 @@ import { serveHealth } from './health.ts';
 import { openSigningKey, publicKeyOf, publicPemOf } from './key-files.ts';
 import { addReflection } from './reflection.ts';
 import { openStores } from './stores.ts';
-import { assertStoresFit } from './stores-fit.ts';
 import { createUndoStack, type UndoStack } from '@lethe/platform/lifecycle/undo-stack.ts';
 
 export interface StandaloneRuntime {
@@ -70,10 +69,8 @@ async function startInFolder(
     'certificates signed so far name the lost key.',
   );
   await writeDurably(folder.certificatePublic, publicPemOf(certificateKey));
-  const stores = await openStores(folder, runtime, undo);
-  await assertStoresFit(folder, stores);
   const services = composeServices({
-    ...stores,
+    ...(await openStores(folder, runtime, undo)),
     certificateKey,
     network: createInProcessNetwork(),
     clock: systemClock,

@@ -58,7 +58,7 @@ describe('the data folder', () => {
   it('is refused with a damaged version file', async () => {
     (await openDataFolder(root)).release();
     await writeFile(path.join(root, 'version.json'), '{"for');
-    await assert.rejects(openDataFolder(root), hasReason('DATA_FOLDER_UNUSABLE'));
+    await assert.rejects(openDataFolder(root), hasReason('STORE_DAMAGED'));
   });
 
   it('keeps a damaged signing key for its owner to restore', async () => {

@@ -30,6 +30,20 @@ const versionSchema = z.object({ format: z.int().positive() });
  * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_NEWER, DATA_FOLDER_UNUSABLE; then nothing in the folder was changed.
  */
 export async function openDataFolder(root: string): Promise<DataFolder> {
+  const folder = await holdDataFolder(root);
+  try {
+    await requireFormat(root);
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+  return folder;
+}
+
+/**
+ * The same without a look at its format, for repairing it. Throws DATA_FOLDER_IN_USE, DATA_FOLDER_UNUSABLE.
+ */
+export async function holdDataFolder(root: string): Promise<DataFolder> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -37,12 +51,6 @@ export async function openDataFolder(root: string): Promise<DataFolder> {
     throw new ServiceError('DATA_FOLDER_UNUSABLE', message, { cause: error });
   }
   const release = lockFolder(root);
-  try {
-    await checkFormat(root);
-  } catch (error) {
-    release();
-    throw error;
-  }
   return {
     root,
     keyring: path.join(root, 'keyring.json'),
@@ -81,7 +89,8 @@ function lockFolder(root: string): () => void {
   }
 }
 
-async function checkFormat(root: string): Promise<void> {
+/** Throws STORE_DAMAGED, DATA_FOLDER_NEWER; writes the format of a new folder. */
+export async function requireFormat(root: string): Promise<void> {
   const file = path.join(root, 'version.json');
   const text = await readIfThere(file);
   if (text === undefined) {
@@ -90,8 +99,8 @@ async function checkFormat(root: string): Promise<void> {
   }
   const parsed = versionSchema.safeParse(parseJson(text));
   if (!parsed.success) {
-    const message = `The file ${file} is damaged: it must hold {"format": <number>}. Restore it from a copy of the folder.`;
-    throw new ServiceError('DATA_FOLDER_UNUSABLE', message);
+    const message = `The file ${file} is damaged: it must hold {"format": <number>}.`;
+    throw new ServiceError('STORE_DAMAGED', message);
   }
   if (parsed.data.format > dataFormat) {
     const message =

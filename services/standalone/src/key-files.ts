@@ -32,6 +32,11 @@ export async function openSigningKey(file: string, lostWhenRemade: string): Prom
   return parsed.data;
 }
 
+/** Whether the text of a key file holds such a key. */
+export function isSigningKey(text: string): boolean {
+  return privateJwk.safeParse(parseJson(text)).success;
+}
+
 /** The public half, for verifying signatures. */
 export async function publicKeyOf(jwk: JWK): Promise<CryptoKey> {
   const imported = await importJWK(publicJwkOf(jwk), 'EdDSA');

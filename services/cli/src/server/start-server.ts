@@ -78,7 +78,7 @@ export async function startServer(
 }
 
 /** Only a full installation has the server; the client is a package of its own. */
-function findServerMain(): string {
+export function findServerMain(entry: 'main' | 'repair-main' = 'main'): string {
   const problem = (cause?: unknown) =>
     new CliError(
       exitCodes.usage,
@@ -90,7 +90,7 @@ function findServerMain(): string {
     );
   let file: string;
   try {
-    file = fileURLToPath(import.meta.resolve('@lethe/standalone/main.ts'));
+    file = fileURLToPath(import.meta.resolve(`@lethe/standalone/${entry}.ts`));
   } catch (error) {
     throw problem(error);
   }

@@ -1,0 +1,27 @@
+import type { Style } from '../output/style.ts';
+import { wrapText } from '../output/wrap.ts';
+import type { Finding, RepairReport } from '../server/run-repair.ts';
+
+/** What was found, store by store: what is the matter, and what will be or was done. */
+export function reportText(
+  { findings, isCutShort }: RepairReport,
+  columns: number,
+  style: Style,
+): string {
+  if (findings.length === 0) return 'Nothing to repair.\n';
+  const blocks = findings.map((finding) => findingText(finding, columns, style));
+  const rest = isCutShort ? 'What lies behind this can only be looked at once it is mended.\n' : '';
+  return `${blocks.join('')}${rest}`;
+}
+
+const marks = { sound: ' ', mendable: '→', mended: '✔', lost: '✘' } as const;
+
+function findingText(
+  { store, state, what, action }: Finding,
+  columns: number,
+  style: Style,
+): string {
+  const mark = state === 'lost' ? style.red(marks[state]) : style.green(marks[state]);
+  const lines = wrapText(action, columns - 6).map((line) => `      ${line}\n`);
+  return `  ${mark} ${style.bold(store)}  ${what}\n${lines.join('')}`;
+}
