@@ -1,4 +1,4 @@
-import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { createClient, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
 import { z } from 'zod';
 import { configInvalid } from '@lethe/platform/config/parse-together.ts';
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
@@ -79,6 +79,8 @@ export function openClickHouse(config: ClickHouseConfig, connectionsMax: number)
     application: 'lethe-analytics',
     request_timeout: requestTimeoutMs,
     max_open_connections: connectionsMax,
+    // Its own lines hold statements; what matters reaches our log through the errors.
+    log: { level: ClickHouseLogLevel.OFF },
     compression: { request: true, response: true },
     ...(authorityPem === undefined ? {} : { tls: { ca_cert: Buffer.from(authorityPem) } }),
     clickhouse_settings: {

@@ -1,0 +1,280 @@
+import { execFileSync } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createCertificateAuthority } from '@lethe/platform/testing/certificate-authority.ts';
+import { identityOf } from '@lethe/platform/tls/service-identity.ts';
+import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
+import { type LocalClickHouse, startLocalClickHouse } from './clickhouse.ts';
+import { freePort } from './free-port.ts';
+import { type LocalBroker, startLocalBroker } from './kafka.ts';
+import { startPathRouter } from './path-router.ts';
+import { findPostgresBinaries, type LocalPostgres, startLocalPostgres } from './postgres.ts';
+import { provisionVault } from './provisioned-vault.ts';
+import { type ServiceProcess, serviceProcess } from './service-process.ts';
+import { type LocalVault, startLocalVault } from './vault.ts';
+
+export interface SixProcessesWish {
+  /** From `findVault`. */
+  readonly vaultBinary: string;
+  readonly logLevel?: 'debug' | 'info';
+  /** Further variables for every service, and by service. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The order in which services start; any will do. */
+  readonly order?: readonly ServiceName[];
+}
+
+/** Kafka, PostgreSQL, Vault, the ClickHouse front and the six services, each a process of its own on loopback. */
+export interface SixProcesses {
+  /** With what the command line looks for: server.json, issuer.jwk, certificate-key.pem. */
+  readonly dataFolder: string;
+  /** The path router: one address for all public APIs. */
+  readonly address: string;
+  readonly kafka: LocalBroker;
+  readonly postgres: LocalPostgres;
+  readonly vault: LocalVault;
+  readonly clickHouse: LocalClickHouse;
+  readonly services: ReadonlyMap<ServiceName, ServiceProcess>;
+  service(name: ServiceName): ServiceProcess;
+  /** Ends everything and removes every file. */
+  stop(): Promise<void>;
+}
+
+/** All calls that a service's own process makes (its main.ts says the same). */
+const callsOf: Readonly<Record<ServiceName, readonly ServiceName[]>> = {
+  tickets: ['keys', 'privacy', 'analytics'],
+  predictions: ['keys', 'privacy', 'analytics', 'tickets'],
+  usage: ['keys', 'privacy', 'analytics'],
+  analytics: ['keys', 'privacy', 'tickets', 'predictions', 'usage'],
+  privacy: ['keys', 'tickets', 'predictions', 'usage', 'analytics'],
+  keys: ['privacy'],
+};
+
+const servingWithinMs = 120_000;
+
+/** The claims that the command line's tokens have. */
+const tokenClaims = { LETHE_TOKEN_ISSUER: 'lethe-standalone', LETHE_TOKEN_AUDIENCE: 'lethe' };
+
+/** Starts the systems, then all services at once, and waits until they serve. Stops what it started when it throws. */
+export async function startSixProcesses(wish: SixProcessesWish): Promise<SixProcesses> {
+  const ends: End[] = [];
+  const stop = async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+  };
+  try {
+    return await startAll(wish, ends, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startAll(
+  wish: SixProcessesWish,
+  ends: End[],
+  stop: () => Promise<void>,
+): Promise<SixProcesses> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lethe-six-'));
+  ends.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const systems = await startSystems(wish.vaultBinary, ends);
+  createSchemas(systems.postgres);
+  const services = await createServices(wish, systems, folder);
+  const service = (name: ServiceName): ServiceProcess => {
+    const found = services.get(name);
+    if (found === undefined) throw new RangeError(`no service ${name}`);
+    return found;
+  };
+  for (const each of services.values()) ends.push(async () => void (await each.end()));
+  for (const name of wish.order ?? serviceNames) service(name).start();
+  await Promise.all(serviceNames.map((name) => service(name).untilServing(servingWithinMs)));
+  const address = await startRouter(services, folder, ends);
+  const info = { address, healthAddress: address, pid: process.pid };
+  writeFileSync(path.join(folder, 'server.json'), `${JSON.stringify(info)}\n`);
+  return { ...systems, dataFolder: folder, address, services, service, stop };
+}
+
+type End = () => Promise<void>;
+type Systems = Pick<SixProcesses, 'kafka' | 'postgres' | 'vault' | 'clickHouse'>;
+
+async function startSystems(vaultBinary: string, ends: End[]): Promise<Systems> {
+  const ended = async <T>(starting: Promise<T>, end: (system: T) => Promise<void>): Promise<T> => {
+    const system = await starting;
+    ends.push(async () => await end(system));
+    return system;
+  };
+  const starting = [
+    ended(startLocalBroker(), async (kafka) => await kafka.remove()),
+    ended(startLocalPostgres({ durable: true }), async (postgres) => await postgres.destroy()),
+    ended(startLocalVault({ binary: vaultBinary, mode: 'dev' }), async (vault) => {
+      await vault.destroy();
+    }),
+    ended(startLocalClickHouse(), async (clickHouse) => await clickHouse.destroy()),
+  ] as const;
+  // All of them first: one that is still starting when another fails is to be ended too.
+  await Promise.allSettled(starting);
+  const [kafka, postgres, vault, clickHouse] = await Promise.all(starting);
+  return { kafka, postgres, vault, clickHouse };
+}
+
+async function createServices(wish: SixProcessesWish, systems: Systems, folder: string) {
+  const { kafka, postgres, vault, clickHouse } = systems;
+  const { authorityPem, env } = writeIdentities(folder);
+  const common = {
+    // A service is to read nothing of the surroundings of whoever starts it.
+    PATH: '/usr/bin:/bin',
+    LETHE_KAFKA_BROKERS: kafka.address,
+    LETHE_KAFKA_TLS: 'off',
+    LETHE_KAFKA_TOPICS: 'create',
+    LETHE_KAFKA_REPLICATION_FACTOR: '1',
+    LETHE_KAFKA_MIN_INSYNC_REPLICAS: '1',
+    LETHE_POSTGRES_TLS: 'off',
+    LETHE_LOG_LEVEL: wish.logLevel ?? 'info',
+  };
+  const own: Partial<Record<ServiceName, Record<string, string>>> = {
+    keys: await provisionVault(vault),
+    analytics: {
+      LETHE_CLICKHOUSE_URL: clickHouse.url,
+      LETHE_CLICKHOUSE_PASSWORD_FILE: clickHouse.passwordFile,
+      LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: '1',
+    },
+    privacy: { LETHE_PRIVACY_SIGNING_KEY_FILE: path.join(folder, 'certificate-signing.jwk') },
+  };
+  const ports = await takePorts();
+  return new Map(
+    serviceNames.map((name) => {
+      const addresses = addressesOf(name, ports, postgres);
+      const process = serviceProcess({
+        name,
+        env: { ...common, ...env(name), ...own[name], ...addresses, ...wish.env },
+        logFile: path.join(folder, `${name}.log`),
+        ports: portsFor(name, ports),
+        authorityPem,
+      });
+      return [name, process] as const;
+    }),
+  );
+}
+
+async function startRouter(
+  services: ReadonlyMap<ServiceName, ServiceProcess>,
+  folder: string,
+  ends: End[],
+): Promise<string> {
+  const isWell = async (process: ServiceProcess): Promise<boolean> => {
+    const said = await process.health();
+    return said?.phase === 'serving' && said.problems.length === 0;
+  };
+  const router = await startPathRouter({
+    // No client has business with keys.
+    routes: Array.from(services.values())
+      .filter(({ name }) => name !== 'keys')
+      .map(({ name, publicAddress }) => ({ prefix: `/lethe.${name}.v1.`, address: publicAddress })),
+    authorityPem: readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
+    isServing: async (name) => {
+      const asked = [...services.values()].filter((each) => name === '' || each.name === name);
+      const answers = await Promise.all(asked.map(isWell));
+      return answers.length > 0 && answers.every(Boolean);
+    },
+  });
+  ends.push(async () => await router.close());
+  return router.address;
+}
+
+/** A role and a schema of its own for each service. */
+function createSchemas(postgres: LocalPostgres): void {
+  const binaries = findPostgresBinaries();
+  if (binaries === undefined) throw new Error('no psql');
+  const sql = serviceNames
+    .map((name) => `create role ${name} login; create schema ${name} authorization ${name};`)
+    .join('\n');
+  execFileSync(path.join(binaries, 'psql'), ['-q', '-d', postgres.url, '-c', sql]);
+}
+
+/** A private authority, a certificate for each service, the keys of tokens and certificates. */
+function writeIdentities(folder: string) {
+  const authority = createCertificateAuthority('Lethe local authority');
+  const write = (name: string, text: string): string => {
+    const file = path.join(folder, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    return file;
+  };
+  const authorityFile = write('authority.pem', authority.certificate);
+  const issuer = signingKey();
+  write('issuer.jwk', issuer.jwk);
+  const issuerFile = write('issuer.pem', issuer.publicPem);
+  const signing = signingKey();
+  write('certificate-signing.jwk', signing.jwk);
+  write('certificate-key.pem', signing.publicPem);
+  mkdirSync(path.join(folder, 'tls'));
+  const env = (name: ServiceName): Record<string, string> => {
+    const names = { dnsNames: ['localhost'], ips: ['127.0.0.1'] };
+    const issued = authority.issue({ uris: [identityOf(name)], ...names });
+    const certificateFile = write(`tls/${name}.pem`, issued.certificate);
+    const privateKeyFile = write(`tls/${name}.key`, issued.privateKey);
+    const internal = {
+      LETHE_INTERNAL_CERTIFICATE_FILE: certificateFile,
+      LETHE_INTERNAL_PRIVATE_KEY_FILE: privateKeyFile,
+      LETHE_INTERNAL_AUTHORITY_FILE: authorityFile,
+    };
+    if (name === 'keys') return internal;
+    return {
+      ...internal,
+      ...tokenClaims,
+      LETHE_PUBLIC_CERTIFICATE_FILE: certificateFile,
+      LETHE_PUBLIC_PRIVATE_KEY_FILE: privateKeyFile,
+      LETHE_TOKEN_PUBLIC_KEY_FILE: issuerFile,
+      LETHE_TOKEN_ALGORITHMS: 'EdDSA',
+    };
+  };
+  return { authorityPem: authority.certificate, env };
+}
+
+function signingKey(): { readonly jwk: string; readonly publicPem: string } {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return {
+    jwk: JSON.stringify(privateKey.export({ format: 'jwk' })),
+    publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString(),
+  };
+}
+
+type Ports = ReadonlyMap<string, number>;
+
+async function takePorts(): Promise<Ports> {
+  const wanted = serviceNames.flatMap((name) => [
+    `${name} public`,
+    `${name} internal`,
+    `${name} health`,
+  ]);
+  const taken = new Map<string, number>();
+  for (const name of wanted) taken.set(name, await freePort());
+  return taken;
+}
+
+function portsFor(name: ServiceName, ports: Ports) {
+  const of = (what: string) => ports.get(`${name} ${what}`) ?? 0;
+  return { public: of('public'), internal: of('internal'), health: of('health') };
+}
+
+function addressesOf(
+  name: ServiceName,
+  ports: Ports,
+  postgres: LocalPostgres,
+): Record<string, string> {
+  const mine = portsFor(name, ports);
+  const peers = callsOf[name].map((peer) => [
+    `LETHE_PEER_${peer.toUpperCase()}`,
+    `localhost:${portsFor(peer, ports).internal}`,
+  ]);
+  return {
+    ...(Object.fromEntries(peers) as Record<string, string>),
+    LETHE_POSTGRES_URL: `postgres://${name}@127.0.0.1:${postgres.port}/postgres`,
+    LETHE_HEALTH_HOST: '127.0.0.1',
+    LETHE_HEALTH_PORT: String(mine.health),
+    LETHE_INTERNAL_HOST: '127.0.0.1',
+    LETHE_INTERNAL_PORT: String(mine.internal),
+    ...(name === 'keys'
+      ? {}
+      : { LETHE_PUBLIC_HOST: '127.0.0.1', LETHE_PUBLIC_PORT: String(mine.public) }),
+  };
+}
