@@ -9,6 +9,8 @@ describe('the settings of analytics', () => {
       completenessPollMs: 500,
       answerRowsMax: 10_000,
       ledgerStatementsMax: 16,
+      ledgerCluster: undefined,
+      ledgerTables: 'create',
     });
   });
 
@@ -16,6 +18,8 @@ describe('the settings of analytics', () => {
     const env = {
       LETHE_ANALYTICS_CHUNK_RECORDS_MAX: '0',
       LETHE_ANALYTICS_ANSWER_ROWS_MAX: 'many',
+      LETHE_ANALYTICS_LEDGER_CLUSTER: 'a; DROP TABLE',
+      LETHE_ANALYTICS_LEDGER_TABLES: 'maybe',
     };
     assert.throws(
       () => parseConfig(env),

@@ -13,6 +13,10 @@ export interface AnalyticsConfig {
   readonly answerRowsMax: number;
   /** Statements that ClickHouse runs at a time: 1 for the embedded engine. */
   readonly ledgerStatementsMax: number;
+  /** Of a replicated ledger, the cluster's name on the servers; undefined: one server. */
+  readonly ledgerCluster: string | undefined;
+  /** `check`: the tables were made from deploy/clickhouse, and a start refuses what is not as it must be. */
+  readonly ledgerTables: 'create' | 'check';
 }
 
 const whole = (least: number, most: number, fallback: number) =>
@@ -36,6 +40,19 @@ export const settings = z.object({
   LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: whole(1, 256, 16).describe(
     'Statements that ClickHouse runs for this process at a time.',
   ),
+  LETHE_ANALYTICS_LEDGER_CLUSTER: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,62}$/, 'must be lower-case letters, digits and underscores')
+    .optional()
+    .describe(
+      'A replicated ledger: the name of the cluster on the servers; without it one server.',
+    ),
+  LETHE_ANALYTICS_LEDGER_TABLES: z
+    .enum(['create', 'check'])
+    .default('create')
+    .describe(
+      'create makes missing tables at the start, check makes none and refuses what differs.',
+    ),
 });
 
 /** Pure. Throws CONFIG_INVALID with every broken setting; an empty environment gives the defaults. */
@@ -47,5 +64,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     completenessPollMs: read.LETHE_ANALYTICS_COMPLETENESS_POLL_MS,
     answerRowsMax: read.LETHE_ANALYTICS_ANSWER_ROWS_MAX,
     ledgerStatementsMax: read.LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX,
+    ledgerCluster: read.LETHE_ANALYTICS_LEDGER_CLUSTER,
+    ledgerTables: read.LETHE_ANALYTICS_LEDGER_TABLES,
   });
 }

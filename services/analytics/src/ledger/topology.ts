@@ -9,6 +9,11 @@ export type LedgerTopology =
 
 export const singleServer: LedgerTopology = { kind: 'single' };
 
+/** Replicated where a cluster is named. */
+export function topologyOf(cluster: string | undefined): LedgerTopology {
+  return cluster === undefined ? singleServer : { kind: 'replicated', cluster };
+}
+
 /** What follows the name in a CREATE: where it is to happen. */
 export function onCluster(topology: LedgerTopology): string {
   return topology.kind === 'single' ? '' : ` ON CLUSTER ${topology.cluster}`;
