@@ -40,6 +40,9 @@ GRANT ON CLUSTER lethe CREATE DATABASE, CREATE TABLE, DROP TABLE, ALTER TABLE, S
 
 GRANT ON CLUSTER lethe CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT ON released.* TO lethe_schema;
 
+-- Where the servers ask for it (table_engines_require_grant).
+GRANT ON CLUSTER lethe TABLE ENGINE ON ReplicatedReplacingMergeTree TO lethe_schema;
+
 GRANT ON CLUSTER lethe CLUSTER ON *.* TO lethe_schema;
 
 -- analytics in its daily work: it adds rows, and neither changes nor deletes any.

@@ -50,6 +50,8 @@ function rolesAndGrants(on: string): readonly string[] {
     `-- Makes and changes tables: at an upgrade, in a rebuild and in a repair, and nobody else.
 GRANT${on} CREATE DATABASE, CREATE TABLE, DROP TABLE, ALTER TABLE, SELECT, INSERT ON ledger.* TO ${roles.schema}`,
     `GRANT${on} CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT ON released.* TO ${roles.schema}`,
+    `-- Where the servers ask for it (table_engines_require_grant).
+GRANT${on} TABLE ENGINE ON ${on === '' ? '' : 'Replicated'}ReplacingMergeTree TO ${roles.schema}`,
     ...(on === '' ? [] : [`GRANT${on} CLUSTER ON *.* TO ${roles.schema}`]),
     `-- analytics in its daily work: it adds rows, and neither changes nor deletes any.
 GRANT${on} SELECT, INSERT ON ledger.* TO ${roles.writer}`,

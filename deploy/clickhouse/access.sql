@@ -39,6 +39,9 @@ GRANT CREATE DATABASE, CREATE TABLE, DROP TABLE, ALTER TABLE, SELECT, INSERT ON 
 
 GRANT CREATE DATABASE, CREATE TABLE, ALTER TABLE, SELECT ON released.* TO lethe_schema;
 
+-- Where the servers ask for it (table_engines_require_grant).
+GRANT TABLE ENGINE ON ReplacingMergeTree TO lethe_schema;
+
 -- analytics in its daily work: it adds rows, and neither changes nor deletes any.
 GRANT SELECT, INSERT ON ledger.* TO lethe_writer;
 
