@@ -5,6 +5,7 @@ import {
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { ErasureParticipantServiceService } from '@lethe/proto/gen/lethe/erasure/v1/service.ts';
 import { AnalyticsParkingServiceService } from '@lethe/proto/gen/lethe/parking/v1/service.ts';
+import { AnalyticsRebuildServiceService } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
@@ -23,8 +24,10 @@ import { parkingHandlers } from '@lethe/platform/parking/parking-service.ts';
 import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
+import { createGate, type Gate } from './ledger/gate.ts';
 import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
+import { topologyOf } from './ledger/topology.ts';
 import { migrations } from './migrations/migrations.ts';
 import { analyticsParking } from './projection/analytics-parking.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
@@ -36,6 +39,8 @@ import {
   type PreparedReplay,
 } from './projection/replay-effect.ts';
 import { committedSequences, insertedSequences } from './projection/sequences.ts';
+import { createLedgerRebuildRpc } from './rebuild/ledger-rebuild-rpc.ts';
+import { recoverLedger } from './rebuild/rebuild-ledger.ts';
 import { getPlatformTotals } from './rpc/get-platform-totals.ts';
 import { listMetrics } from './rpc/list-metrics.ts';
 import { previewErasure } from './rpc/preview-erasure.ts';
@@ -68,6 +73,7 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     client: ports.clickHouse,
     database: ports.ledgerDatabase ?? ledgerDatabase,
     statementsMax: config.ledgerStatementsMax,
+    topology: topologyOf(config.ledgerCluster),
   });
   const keyClient = createKeyClient({
     peer: peers('keys'),
@@ -83,27 +89,25 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     logger,
     pollMs: config.completenessPollMs,
   });
-  const projector = createProjector(config, ports, ledger, keyClient, () => completeness.wake());
+  // A rebuild exchanges the ledger's tables between two rounds of the projection.
+  const turn = createGate(1);
+  const progressed = () => completeness.wake();
+  const projector = createProjector(config, ports, { ledger, keyClient, turn, progressed });
+  const rebuilding = createRebuilding(ports, { ledger, keyClient, turn });
   const receiptSender = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
-  const consumer = createConsumer({
-    name: 'analytics',
-    db,
-    eventLog: ports.eventLog,
-    topics: ['privacy.v1'],
-    peers,
-    effect: createPrivacyEffect({ peers, clock, onReceipt: () => receiptSender.wake() }),
-    clock,
-    logger,
-  });
+  const consumer = createPrivacyConsumer(ports, () => receiptSender.wake());
   return {
     publicApi: [
       publicRegistration(config, ports, ledger, completeness),
       parkingRegistration(ports, ledger, keyClient, () => completeness.wake()),
+      rebuilding.registration,
     ],
     internalApi: internalRegistrations(ports),
     start: async () => {
       await migrateToLatest(db, migrations);
-      await ledger.createTables();
+      if (config.ledgerTables === 'create') await ledger.createTables();
+      else await ledger.checkTables();
+      await rebuilding.recover();
       await keyClient.start();
       consumer.start();
       receiptSender.start();
@@ -111,6 +115,7 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
       completeness.start();
     },
     stop: async () => {
+      await rebuilding.stop();
       await Promise.all([completeness.stop(), projector.stop(), consumer.stop()]);
       await Promise.all([receiptSender.stop(), keyClient.stop()]);
     },
@@ -122,13 +127,43 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
   };
 }
 
+function createPrivacyConsumer(ports: AnalyticsPorts, onReceipt: () => void) {
+  const { db, eventLog, peers, clock, logger } = ports;
+  const effect = createPrivacyEffect({ peers, clock, onReceipt });
+  const topics = ['privacy.v1'] as const;
+  return createConsumer({ name: 'analytics', db, eventLog, topics, peers, effect, clock, logger });
+}
+
+/** The rebuild of the ledger, and what one that died has left. */
+function createRebuilding(
+  ports: AnalyticsPorts,
+  parts: Pick<ProjectorParts, 'ledger' | 'keyClient' | 'turn'>,
+) {
+  const rebuildPorts = { ...ports, ...parts, topics: countedTopics };
+  const rpc = createLedgerRebuildRpc(rebuildPorts);
+  return {
+    registration: registerService(AnalyticsRebuildServiceService, { rebuild: rpc.handler }),
+    recover: async () => {
+      if (!(await recoverLedger(rebuildPorts))) return;
+      ports.logger.info({ component: 'rebuild' }, 'removed the work of an unfinished rebuild');
+    },
+    stop: async () => rpc.stop(),
+  };
+}
+
+interface ProjectorParts {
+  readonly ledger: Ledger;
+  readonly keyClient: KeyClient;
+  readonly turn: Gate;
+  /** Called after a round that committed something. */
+  readonly progressed: () => void;
+}
+
 /** Runs the projection's rounds one after another; a failed round is followed by a pause and a fresh look. */
 function createProjector(
   config: AnalyticsConfig,
   ports: AnalyticsPorts,
-  ledger: Ledger,
-  keyClient: KeyClient,
-  onProgress: () => void,
+  { ledger, keyClient, turn, progressed }: ProjectorParts,
 ): Pick<Loop, 'start' | 'stop' | 'problem'> {
   const { clock, logger, randomBytes } = ports;
   let projection: Projection | undefined;
@@ -146,7 +181,8 @@ function createProjector(
         topics: countedTopics,
         chunk: { recordsMax: config.chunkRecordsMax, fillMs: config.chunkFillMs, idleMs },
       });
-      if ((await projection.round(signal)) > 0) onProgress();
+      const opened = projection;
+      if ((await turn(async () => opened.round(signal))) > 0) progressed();
       return 'again';
     },
     onError: (error, delayMs) => {

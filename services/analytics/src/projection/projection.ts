@@ -156,10 +156,12 @@ function cutAtBreaker(part: ReadPartition, { partition, sequence }: BreakerTripp
 
 async function commitMoved(
   ports: ProjectionPorts,
-  moved: readonly CountedPartition[],
+  given: readonly CountedPartition[],
 ): Promise<CommittedChunk | undefined> {
   const { db, clock, createManifestId } = ports;
-  if (moved.length === 0) return undefined;
+  if (given.length === 0) return undefined;
+  // One order for ever, whatever the log handed out first: a rebuild folds the chunk again in the same.
+  const moved = given.toSorted(byPartition);
   const ranges = moved.flatMap(({ topic, partition, from, to, records }) =>
     to.sequence === from.sequence
       ? []
@@ -185,6 +187,11 @@ async function commitMoved(
   }
   const events = moved.flatMap((part) => part.events);
   return commitChunk({ db, clock, createManifestId, advanceCheckpoints }, { ranges, events });
+}
+
+function byPartition(left: CountedPartition, right: CountedPartition): number {
+  if (left.topic === right.topic) return left.partition - right.partition;
+  return left.topic < right.topic ? -1 : 1;
 }
 
 function toParkOf({ topic, partition, from, to, entries, plan }: CountedPartition) {

@@ -24,7 +24,7 @@ export interface RebuildRpc {
  */
 export function createRebuildRpc(run: (call: RebuildCall) => Promise<void>): RebuildRpc {
   const stopping = new AbortController();
-  const running = new Set<Promise<void>>();
+  const running = new Set<Promise<unknown>>();
   return {
     handler: (request, { signal: callerSignal }) => {
       if (request.checkOnly && request.acceptDifferences) {
@@ -36,13 +36,17 @@ export function createRebuildRpc(run: (call: RebuildCall) => Promise<void>): Reb
       const signal = AbortSignal.any([callerSignal, stopping.signal, gone.signal]);
       const steps = createSteps();
       const { checkOnly, acceptDifferences } = request;
-      const work = run({ checkOnly, acceptDifferences, signal, tell: steps.tell }).then(
-        () => steps.end(undefined),
-        (error: unknown) => steps.end(signal.aborted ? endedEarly(stopping.signal) : error),
-      );
-      running.add(work);
-      void work.finally(() => running.delete(work));
-      return told(steps, gone);
+      const work = run({ checkOnly, acceptDifferences, signal, tell: steps.tell });
+      const ended = work.catch(() => undefined).finally(steps.end);
+      running.add(ended);
+      void ended.finally(() => running.delete(ended));
+      return told(steps, gone, async () => {
+        try {
+          await work;
+        } catch (error) {
+          throw signal.aborted ? endedEarly(stopping.signal) : error;
+        }
+      });
     },
     stop: async () => {
       stopping.abort();
@@ -56,11 +60,16 @@ function endedEarly(stopping: AbortSignal): ServiceError {
   return new ServiceError('SHUTTING_DOWN', `${why}; the rebuild was undone.`);
 }
 
-async function* told(steps: Steps, gone: AbortController): AsyncGenerator<RebuildResponse> {
+async function* told(
+  steps: Steps,
+  gone: AbortController,
+  outcome: () => Promise<void>,
+): AsyncGenerator<RebuildResponse> {
   try {
     for (let step = await steps.next(); step !== undefined; step = await steps.next()) {
       yield { step };
     }
+    await outcome();
   } finally {
     gone.abort();
   }
@@ -69,34 +78,34 @@ async function* told(steps: Steps, gone: AbortController): AsyncGenerator<Rebuil
 type Step = NonNullable<RebuildResponse['step']>;
 
 interface Steps {
-  tell(step: Step): void;
-  end(error: unknown): void;
-  /** The newest step that was not taken yet; undefined at the end. Throws what the rebuild ended with. */
-  next(): Promise<Step | undefined>;
+  readonly tell: (step: Step) => void;
+  readonly end: () => void;
+  /** The newest step that was not taken yet; undefined at the end. */
+  readonly next: () => Promise<Step | undefined>;
 }
 
 function createSteps(): Steps {
   let newest: Step | undefined;
-  let ended: { readonly error: unknown } | undefined;
+  let isEnded = false;
   let wake: () => void = () => {};
   return {
     tell: (step) => {
       newest = step;
       wake();
     },
-    end: (error) => {
-      ended = { error };
+    end: () => {
+      isEnded = true;
       wake();
     },
     next: async () => {
-      if (newest === undefined && ended === undefined) {
-        await new Promise<void>((resolve) => (wake = resolve));
+      if (newest === undefined && !isEnded) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
       const step = newest;
       newest = undefined;
-      if (step !== undefined) return step;
-      if (ended?.error !== undefined) throw ended.error;
-      return undefined;
+      return step;
     },
   };
 }

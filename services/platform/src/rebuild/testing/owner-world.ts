@@ -62,16 +62,9 @@ const partitions = 3;
 /** The first call in a process boots PGlite: give the hook 60 s. */
 export async function createOwnerWorld(name: string): Promise<OwnerWorld> {
   const db = await openTestDatabase<EventStoreSchema>(name);
-  await createEventStoreTables(db);
-  await createOutboxTables(db);
-  await createConsumerTables(db);
-  await createReceiptTables(db);
-  const { log, close } = openTestEventLog(new Map([['tickets.v1', partitions]]));
-  for (let partition = 0; partition < partitions; partition += 1) {
-    await sql`insert into partition_counters (topic, partition) values ('tickets.v1', ${partition})`.execute(
-      db,
-    );
-  }
+  await createTables(db);
+  const testLog = openTestEventLog(new Map([['tickets.v1', partitions]]));
+  const { log } = testLog;
   const keys = createMemoryKeys();
   const tokens = await keys.tokens(acme);
   const clock = systemClock;
@@ -85,23 +78,6 @@ export async function createOwnerWorld(name: string): Promise<OwnerWorld> {
     partitions,
     onEnqueued,
   });
-  const relay = async () => {
-    const limits = { rowsMax: 100, bytesMax: 1_000_000 };
-    const onSequenced = storeSequences;
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const at = { topic: 'tickets.v1', partition };
-      const one = createPartitionRelay(at, { db, eventLog: log, limits, onSequenced });
-      await one.drain(new AbortController().signal);
-      await one.forgetWriter();
-    }
-  };
-  const analytics = {
-    unary: async () => {
-      const { rows } = await sql<{ partition: number; sequence: bigint }>`
-        select partition, last_sequence as sequence from partition_counters`.execute(db);
-      return { partitions: rows };
-    },
-  } as unknown as Peer;
   return {
     db,
     log,
@@ -118,7 +94,7 @@ export async function createOwnerWorld(name: string): Promise<OwnerWorld> {
       randomBytes,
       logger,
     },
-    relay,
+    relay: async () => relayAll(db, log),
     fence: async (persons, erasureId = '0198c1de-5f00-7abc-8def-00000000e001' as ErasureId) => {
       const fenced = persons.flatMap((person) => keys.fencePerson(acme, person, clock.nowMs()));
       const scopes = fenced.map((one) => ({
@@ -130,14 +106,47 @@ export async function createOwnerWorld(name: string): Promise<OwnerWorld> {
       await applyErasure(db, PrivacyEvent.fromPartial({ event: { $case: 'scopesErased', value } }));
     },
     eraseStep: async () => {
-      const ports = { family: noteFamily, db, analytics, clock, logger };
+      const ports = { family: noteFamily, db, analytics: analyticsOf(db), clock, logger };
       const outcome = await runErasureRound({ ...ports, onEnqueued, onReceipt: () => {} });
       return outcome === 'again';
     },
     rows: async () => readRows(db),
     names: async () => readNames(db),
-    close,
+    close: async () => testLog.close(),
   };
+}
+
+async function createTables(db: Kysely<EventStoreSchema>): Promise<void> {
+  await createEventStoreTables(db);
+  await createOutboxTables(db);
+  await createConsumerTables(db);
+  await createReceiptTables(db);
+  for (let partition = 0; partition < partitions; partition += 1) {
+    await sql`insert into partition_counters (topic, partition) values ('tickets.v1', ${partition})`.execute(
+      db,
+    );
+  }
+}
+
+/** Analytics that has folded everything. */
+function analyticsOf(db: Kysely<EventStoreSchema>): Peer {
+  const unary = async () => {
+    const { rows } = await sql<{ partition: number; sequence: bigint }>`
+      select partition, last_sequence as sequence from partition_counters`.execute(db);
+    return { partitions: rows };
+  };
+  return { unary } as unknown as Peer;
+}
+
+async function relayAll(db: Kysely<EventStoreSchema>, eventLog: EventLog): Promise<void> {
+  const limits = { rowsMax: 100, bytesMax: 1_000_000 };
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const at = { topic: 'tickets.v1', partition };
+    const ports = { db, eventLog, limits, onSequenced: storeSequences };
+    const relay = createPartitionRelay(at, ports);
+    await relay.drain(new AbortController().signal);
+    await relay.forgetWriter();
+  }
 }
 
 async function applyErasure(db: Kysely<EventStoreSchema>, event: PrivacyEvent): Promise<void> {
