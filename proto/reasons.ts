@@ -5,6 +5,7 @@
 
 import { callReasons } from './call-reasons.ts';
 import type { CanonicalCode } from './canonical-code.ts';
+import { limitReasons } from './limit-reasons.ts';
 import { logReasons } from './log-reasons.ts';
 import { storeReasons } from './store-reasons.ts';
 
@@ -234,11 +235,7 @@ export const reasons = {
     meaning: 'Another rebuild of this service is under way.',
     next: 'Wait for its end, or end the command that started it; see docs/operators/rebuild.md.',
   },
-  TOO_MUCH_PENDING: {
-    code: 'RESOURCE_EXHAUSTED',
-    meaning: 'Too many committed events wait for the log.',
-    next: 'Retry after the delay in the details.',
-  },
+  ...limitReasons,
   STORE_UNAVAILABLE: {
     code: 'UNAVAILABLE',
     meaning: 'A store of the service cannot be reached.',

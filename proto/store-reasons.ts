@@ -16,4 +16,10 @@ export const storeReasons = {
       'The ledger holds rows that no chunk of the database accounts for: the database lost commits.',
     next: 'Stop the server and run `lethe repair`; counting on would count events twice. See docs/operators/repair.md.',
   },
+  LEDGER_BEHIND_TABLE: {
+    code: 'DATA_LOSS',
+    meaning:
+      'The ledger lacks chunks that the database knows to be in it: it lost them, or is older.',
+    next: 'Stop the server and run `lethe repair`: the database holds their rows. See docs/operators/repair.md.',
+  },
 } as const;

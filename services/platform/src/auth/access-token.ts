@@ -53,9 +53,10 @@ export function createAccessTokenVerifier(
       throw new ServiceError('TOKEN_EXPIRED', 'The token lives longer than an hour.');
     }
     const { sub: subject, tenant, roles: granted } = parsed.data;
+    const expiresAtMs = parsed.data.exp * 1000;
     return tenant === undefined
-      ? { kind: 'platform', subject, roles: granted }
-      : { kind: 'tenant', tenantId: tenant, subject, roles: granted };
+      ? { kind: 'platform', subject, roles: granted, expiresAtMs }
+      : { kind: 'tenant', tenantId: tenant, subject, roles: granted, expiresAtMs };
   };
 }
 
@@ -83,6 +84,17 @@ async function verifySignature(
     if (error instanceof joseErrors.JWTExpired) {
       throw new ServiceError('TOKEN_EXPIRED', undefined, { cause: error });
     }
+    if (isIssuerAway(error))
+      throw new ServiceError('ISSUER_UNAVAILABLE', undefined, { cause: error });
     throw new ServiceError('TOKEN_INVALID', undefined, { cause: error });
   }
+}
+
+/** The issuer's keys could not be fetched, which says nothing of the token. */
+function isIssuerAway(error: unknown): boolean {
+  if (error instanceof joseErrors.JWKSTimeout || error instanceof joseErrors.JWKSInvalid)
+    return true;
+  // What jose throws when the answer is no 200, and what fetch does when there is none.
+  if (error instanceof TypeError) return error.message === 'fetch failed';
+  return Reflect.get(Object(error), 'code') === 'ERR_JOSE_GENERIC';
 }

@@ -8,8 +8,15 @@ export type Caller =
       readonly tenantId: TenantId;
       readonly subject: string;
       readonly roles: readonly Role[];
+      /** Of the access token, milliseconds since 1970; streams end with it. */
+      readonly expiresAtMs?: number;
     }
-  | { readonly kind: 'platform'; readonly subject: string; readonly roles: readonly Role[] }
+  | {
+      readonly kind: 'platform';
+      readonly subject: string;
+      readonly roles: readonly Role[];
+      readonly expiresAtMs?: number;
+    }
   | { readonly kind: 'service'; readonly service: ServiceName }
   | { readonly kind: 'anonymous' };
 

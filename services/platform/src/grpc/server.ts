@@ -6,14 +6,12 @@ import {
   type handleUnaryCall,
   type Metadata,
   type MethodDefinition as GrpcMethod,
-  type ServerDuplexStream,
-  type ServerWritableStream,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { authorize } from '../auth/authorize.ts';
 import { placeOf, reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import type { Clock } from '../lifecycle/clock.ts';
+import { type Clock, systemClock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
 import { callerOfCertificate, type VerifiedPeer } from './caller-certificate.ts';
 import type {
@@ -23,11 +21,21 @@ import type {
   RegisteredMethod,
   ServiceRegistration,
 } from './handler.ts';
+import {
+  type Admission,
+  type CallGate,
+  createCallGate,
+  internalLimits,
+  publicLimits,
+  type ServerLimits,
+  transportOptionsOf,
+} from './limits.ts';
 import { grpcErrorOf } from './status-details.ts';
+import { type Answering, cancellationOf, createStreamEnd, cutWhenUnread } from './stream-end.ts';
 import { decodeAll, decodeRequest, writeAll } from './stream-messages.ts';
 
-/** Largest message taken, bytes; a larger one is RESOURCE_EXHAUSTED by the transport. */
-export const messageBytesMax = 8 * 1024 * 1024;
+/** Largest message that a service takes of another, bytes. */
+export const { messageBytesMax } = internalLimits;
 
 export interface GrpcServerOptions {
   readonly registrations: readonly ServiceRegistration[];
@@ -35,6 +43,16 @@ export interface GrpcServerOptions {
   readonly logger: Logger;
   /** Fires when the server begins to stop: streams that would never end by themselves are ended then. */
   readonly stopping?: AbortSignal;
+  /** Default: those of a public port, or of an internal one where callers are known by certificate. */
+  readonly limits?: ServerLimits;
+  /** For the end of streams whose token expires; default the machine's. */
+  readonly clock?: Clock;
+}
+
+/** What all calls of a server share. */
+interface Serving extends GrpcServerOptions {
+  readonly limits: ServerLimits;
+  readonly gate: CallGate;
 }
 
 /** How a port knows its callers: one way alone, so that a token proves nothing inside and a certificate nothing outside. */
@@ -49,14 +67,16 @@ export type Callers =
  * the access table come before decoding, and malformed protobuf is INVALID_ARGUMENT, not the library's INTERNAL.
  */
 export function createGrpcServer(options: GrpcServerOptions): Server {
-  const server = new Server({ 'grpc.max_receive_message_length': messageBytesMax });
+  const limits = options.limits ?? (options.callers.by === 'token' ? publicLimits : internalLimits);
+  const serving: Serving = { ...options, limits, gate: createCallGate(limits) };
+  const server = new Server(transportOptionsOf(limits));
   for (const registration of options.registrations) {
     const definition: Record<string, GrpcMethod<Buffer, Buffer>> = {};
     const implementation: Record<string, UntypedHandleCall> = {};
     for (const method of registration.methods) {
       const { path } = method.definition;
       definition[path] = rawDefinition(method.definition);
-      implementation[path] = grpcHandler(method, options);
+      implementation[path] = grpcHandler(method, serving);
     }
     server.addService(definition, implementation);
   }
@@ -117,14 +137,14 @@ function rawDefinition(definition: MethodDefinition<unknown, unknown>): GrpcMeth
   };
 }
 
-function grpcHandler(method: RegisteredMethod, options: GrpcServerOptions): UntypedHandleCall {
+function grpcHandler(method: RegisteredMethod, serving: Serving): UntypedHandleCall {
   switch (method.kind) {
     case 'unary':
-      return unaryHandler(method, options);
+      return unaryHandler(method, serving);
     case 'serverStream':
-      return serverStreamHandler(method, options);
+      return serverStreamHandler(method, serving);
     case 'bidi':
-      return bidiHandler(method, options);
+      return bidiHandler(method, serving);
   }
 }
 
@@ -132,69 +152,86 @@ type MethodOf<Kind> = Extract<RegisteredMethod, { kind: Kind }>;
 
 function unaryHandler(
   method: MethodOf<'unary'>,
-  options: GrpcServerOptions,
+  serving: Serving,
 ): handleUnaryCall<Buffer, Buffer> {
   return (call, respond) => {
-    const answer = async () => {
-      const context = await contextOf(method, call, cancellationOf(call), options);
-      const request = decodeRequest(method, call.request);
-      return method.definition.responseSerialize(await method.handler(request, context));
-    };
+    const answer = async () =>
+      await admitted(serving, async (admission) => {
+        const context = await contextOf(method, call, cancellationOf(call), serving, admission);
+        const request = decodeRequest(method, call.request);
+        return method.definition.responseSerialize(await method.handler(request, context));
+      });
     answer().then(
       (response) => respond(null, response),
-      (error: unknown) => respond(toGrpcError(error, method, options)),
+      (error: unknown) => respond(toGrpcError(error, method, serving)),
     );
   };
 }
 
 function serverStreamHandler(
   method: MethodOf<'serverStream'>,
-  options: GrpcServerOptions,
+  serving: Serving,
 ): handleServerStreamingCall<Buffer, Buffer> {
   return (call) => {
-    const answer = async () => {
-      const signal = endOf(call, options);
-      const context = await contextOf(method, call, signal, options);
-      const responses = method.handler(decodeRequest(method, call.request), context);
-      await writeAll(method, call, responses, signal);
-    };
-    finishStream(answer(), call, method, options);
+    const answers = (context: CallContext) =>
+      method.handler(decodeRequest(method, call.request), context);
+    answerStream(method, call, answers, serving);
   };
 }
 
 function bidiHandler(
   method: MethodOf<'bidi'>,
-  options: GrpcServerOptions,
+  serving: Serving,
 ): handleBidiStreamingCall<Buffer, Buffer> {
   return (call) => {
-    const answer = async () => {
-      const signal = endOf(call, options);
-      const context = await contextOf(method, call, signal, options);
-      const requests = decodeAll(method, call, signal);
-      await writeAll(method, call, method.handler(requests, context), signal);
-    };
-    finishStream(answer(), call, method, options);
+    const answers = (context: CallContext) =>
+      method.handler(decodeAll(method, call, context.signal), context);
+    answerStream(method, call, answers, serving);
   };
 }
 
-function finishStream(
-  answer: Promise<void>,
-  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+function answerStream(
   method: RegisteredMethod,
-  options: GrpcServerOptions,
+  call: Answering,
+  answersTo: (context: CallContext) => AsyncIterable<unknown>,
+  serving: Serving,
 ): void {
-  answer.then(
-    () => {
-      // What a stream had left to say is not known to be nothing: its caller is to ask another instance.
-      if (options.stopping?.aborted !== true) call.end();
-      else if (!call.cancelled) {
-        call.emit('error', toGrpcError(new ServiceError('SHUTTING_DOWN'), method, options));
-      }
-    },
-    (error: unknown) => {
-      if (!call.cancelled) call.emit('error', toGrpcError(error, method, options));
-    },
-  );
+  const { stopping, clock = systemClock, limits } = serving;
+  const answer = async () => {
+    const end = createStreamEnd(call, stopping, clock);
+    try {
+      await admitted(serving, async (admission) => {
+        const context = await contextOf(method, call, end.signal, serving, admission);
+        end.atExpiry(expiryOf(context.caller));
+        await writeAll(method, call, answersTo(context), end.signal, limits.slowReaderMs);
+      });
+      end.throwIfOurs();
+    } finally {
+      end.clear();
+    }
+  };
+  answer()
+    .then(
+      () => call.end(),
+      (error: unknown) => {
+        if (!call.cancelled) call.emit('error', toGrpcError(error, method, serving));
+      },
+    )
+    .finally(() => cutWhenUnread(call, limits.slowReaderMs))
+    .catch((error: unknown) => toGrpcError(error, method, serving));
+}
+
+/** Runs a call in its place among those that the server takes. Throws TOO_MANY_CALLS. */
+async function admitted<Result>(
+  { gate }: Serving,
+  run: (admission: Admission) => Promise<Result>,
+): Promise<Result> {
+  const admission = gate.enter();
+  try {
+    return await run(admission);
+  } finally {
+    admission.leave();
+  }
 }
 
 interface IncomingCall {
@@ -206,14 +243,29 @@ async function contextOf(
   method: RegisteredMethod,
   call: IncomingCall,
   signal: AbortSignal,
-  { callers }: GrpcServerOptions,
+  { callers, limits }: Serving,
+  admission: Admission,
 ): Promise<CallContext> {
+  if (sizeOf(call.metadata) > limits.metadataBytesMax) {
+    const rule = `The metadata of a call has at most ${limits.metadataBytesMax} bytes.`;
+    throw new ServiceError('METADATA_TOO_LARGE', rule);
+  }
   const caller =
     callers.by === 'token'
       ? await callerOfToken(call.metadata, callers.verifyToken)
       : callerOfCertificate(call.getAuthContext(), callers.clock.nowMs());
+  admission.belongsTo(caller);
   authorize(method.definition.path, caller);
   return { caller, signal };
+}
+
+function sizeOf(metadata: Metadata): number {
+  const entries = Object.entries(metadata.toHttp2Headers());
+  return entries.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
+}
+
+function expiryOf(caller: Caller): number | undefined {
+  return caller.kind === 'tenant' || caller.kind === 'platform' ? caller.expiresAtMs : undefined;
 }
 
 async function callerOfToken(
@@ -227,23 +279,6 @@ async function callerOfToken(
     throw new ServiceError('TOKEN_INVALID', 'The authorization metadata is not "Bearer <token>".');
   }
   return await verifyToken(token);
-}
-
-function cancellationOf(call: {
-  on(event: 'cancelled', listener: () => void): unknown;
-}): AbortSignal {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  return controller.signal;
-}
-
-/** Of a stream: its caller's end, or ours. */
-function endOf(
-  call: { on(event: 'cancelled', listener: () => void): unknown },
-  { stopping }: GrpcServerOptions,
-): AbortSignal {
-  const cancelled = cancellationOf(call);
-  return stopping === undefined ? cancelled : AbortSignal.any([cancelled, stopping]);
 }
 
 function toGrpcError(error: unknown, method: RegisteredMethod, options: GrpcServerOptions) {

@@ -1,9 +1,7 @@
-import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { ServiceError } from '../errors/service-error.ts';
 import type { RegisteredMethod } from './handler.ts';
-
-/** A call that the server answers with a stream. */
-type Answering = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+import type { Answering } from './stream-end.ts';
 
 /** Throws MALFORMED_MESSAGE. */
 export function decodeRequest(method: RegisteredMethod, bytes: Buffer): unknown {
@@ -35,28 +33,43 @@ export async function* decodeAll(
   }
 }
 
-/** Writes what a handler answers; what was answered before the signal fired is still written. */
+/**
+ * Writes what a handler answers; what was answered before the signal fired is still written. A slow reader stops the
+ * handler instead of filling memory: some 16 answers wait for it, for `slowReaderMs`, and then READER_TOO_SLOW is thrown.
+ */
 export async function writeAll(
   method: RegisteredMethod,
   call: Answering,
   responses: AsyncIterable<unknown>,
   signal: AbortSignal,
+  slowReaderMs: number,
 ): Promise<void> {
   for await (const response of responses) {
     if (call.cancelled) return;
-    // A slow reader stops the handler here instead of filling memory.
-    if (!call.write(method.definition.responseSerialize(response))) await drained(call, signal);
+    if (!call.write(method.definition.responseSerialize(response))) {
+      await drained(call, signal, slowReaderMs);
+    }
     if (signal.aborted) return;
   }
 }
 
-async function drained(call: Answering, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
+const retryDelayMs = 1_000;
+
+async function drained(call: Answering, signal: AbortSignal, withinMs: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     const finish = () => {
+      clearTimeout(timer);
       call.off('drain', finish);
       signal.removeEventListener('abort', finish);
       resolve();
     };
+    const timer = setTimeout(() => {
+      reject(
+        new ServiceError('READER_TOO_SLOW', undefined, { retryDelayMs, limit: 'slow_reader' }),
+      );
+      finish();
+    }, withinMs);
+    timer.unref();
     call.once('drain', finish);
     signal.addEventListener('abort', finish, { once: true });
     if (signal.aborted) finish();

@@ -1,0 +1,86 @@
+import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import { constants } from 'node:http2';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+
+/** A call that the server answers with a stream. */
+export type Answering = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+
+interface Cancellable {
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** Fires when the caller leaves or its deadline passes. */
+export function cancellationOf(call: Cancellable): AbortSignal {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort());
+  return controller.signal;
+}
+
+/** When a stream ends from outside of its handler. */
+export interface StreamEnd {
+  /** The caller left, the server stops or the caller's token expired. */
+  readonly signal: AbortSignal;
+  /** Ends the stream when its caller's token does, milliseconds since 1970; nothing happens without one. */
+  atExpiry(expiresAtMs: number | undefined): void;
+  /**
+   * Once the handler has ended, or thrown: throws why we ended the stream, when we did. What it had left to say is not
+   * known to be nothing, so this is never a clean end.
+   */
+  throwIfOurs(): void;
+  clear(): void;
+}
+
+/** The longest that a timer takes, milliseconds; a token lives for an hour. */
+const timerMaxMs = 2 ** 31 - 1;
+
+export function createStreamEnd(
+  call: Cancellable,
+  stopping: AbortSignal | undefined,
+  clock: Clock,
+): StreamEnd {
+  const expired = new AbortController();
+  const signals = [cancellationOf(call), expired.signal, stopping];
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
+    atExpiry: (expiresAtMs) => {
+      if (expiresAtMs === undefined) return;
+      const restMs = Math.max(0, expiresAtMs - clock.nowMs());
+      timer = setTimeout(() => expired.abort(), Math.min(restMs, timerMaxMs));
+      timer.unref();
+    },
+    throwIfOurs: () => {
+      if (stopping?.aborted === true) throw new ServiceError('SHUTTING_DOWN');
+      if (!expired.signal.aborted) return;
+      throw new ServiceError(
+        'TOKEN_EXPIRED',
+        'The access token expired while the stream was open.',
+      );
+    },
+    clear: () => clearTimeout(timer),
+  };
+}
+
+/**
+ * Cuts a call whose last answers and status are not taken within `afterMs`: they would be kept for a caller that
+ * perhaps never reads. The caller sees RESOURCE_EXHAUSTED, from the transport.
+ */
+export function cutWhenUnread(call: Answering, afterMs: number): void {
+  if (call.writableFinished) return;
+  const timer = setTimeout(() => cut(call), afterMs);
+  timer.unref();
+  const forget = () => clearTimeout(timer);
+  call.once('finish', forget);
+  call.once('cancelled', forget);
+}
+
+// grpc-js has no way to end a call while flow control holds its data back; under it lies a stream of node:http2. A test
+// holds that this finds it (pressure.test.ts).
+function cut(call: Answering): void {
+  const http2Stream: unknown = Reflect.get(Object(Reflect.get(call, 'call')), 'stream');
+  const close: unknown = Reflect.get(Object(http2Stream), 'close');
+  if (typeof close === 'function') {
+    Reflect.apply(close, http2Stream, [constants.NGHTTP2_ENHANCE_YOUR_CALM]);
+  }
+}
