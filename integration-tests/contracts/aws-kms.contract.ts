@@ -3,13 +3,23 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
+import { createTenantKeyrings } from '@lethe/keys/hierarchy/tenant-keyrings.ts';
 import { createAwsClient } from '@lethe/keys/kms/aws-client.ts';
 import type { AwsKmsConfig } from '@lethe/keys/kms/aws-kms-config.ts';
 import { type AwsKms, openAwsKms } from '@lethe/keys/kms/aws-kms.ts';
 import { decodeAwsWrapped } from '@lethe/keys/kms/aws-wrapped.ts';
+import { rotateTenant } from '@lethe/keys/rotate-tenant.ts';
+import { createTenant } from '@lethe/keys/testing/keys-caller.ts';
+import {
+  createKeysWorld,
+  someToken,
+  startKeys,
+  testConfig,
+} from '@lethe/keys/testing/keys-under-test.ts';
 import { kmsContract } from '@lethe/keys/testing/kms-contract.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { isTenantId } from '@lethe/platform/ids/ids.ts';
+import { createKeyClient } from '@lethe/platform/key-client/key-client.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import {
@@ -233,6 +243,39 @@ describe('AWS KMS (on LocalStack)', function () {
     console.log(
       `    median of 50: wrap ${wrapMs} ms (LocalStack lists 100 aliases), unwrap ${unwrapMs} ms`,
     );
+  });
+
+  it('keeps a tenant of the keys service through its rotation, and an old copy of the store closed', async () => {
+    const kms = await openIt(configOf(freshPrefix()));
+    const world = await createKeysWorld('keys-on-aws');
+    const keys = await startKeys(world, {}, { kms });
+    const peer = keys.peersOf('tickets')('keys');
+    const logger = createLogger({ service: 'tickets', level: 'silent' });
+    const client = createKeyClient({ peer, holderId: 'tickets-1', clock: world.clock, logger });
+    await client.start();
+    try {
+      await createTenant(keys, acme);
+      const scope = { kind: 'person', token: someToken() } as const;
+      const keyIdNow = async (): Promise<Buffer> => {
+        const [lease] = await client.leaseForSeal(acme, [{ scope }]);
+        assert.ok(lease?.granted === true);
+        return lease.dataKey.keyId;
+      };
+      const keyId = await keyIdNow();
+      const stored = await world.db.selectFrom('tenant_keys').selectAll().execute();
+      const keyrings = createTenantKeyrings({ ...world, ...testConfig, kms, randomBytes });
+      const rotated = await rotateTenant({ ...world, kms, keyrings, randomBytes }, acme);
+      assert.equal(rotated.kmsVersion, 2);
+      for (const { wrapped } of stored) {
+        await assert.rejects(kms.unwrap(acme, wrapped), hasReason('KMS_UNWRAP_FAILED'));
+      }
+      world.clock.advance(testConfig.tenantKeyTtlMs);
+      assert.deepEqual(await keyIdNow(), keyId);
+    } finally {
+      await client.stop();
+      await keys.stop();
+      await world.remove();
+    }
   });
 
   // After everything else: it ends LocalStack.
