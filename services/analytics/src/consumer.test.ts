@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import type { ContributorsResponse } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
-import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
+import { type Record as LogRecord, ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import {
   PrivacyEvent,
   ScopesErased,
@@ -154,6 +154,61 @@ describe('privacy.v1 in analytics', () => {
     await sql`delete from receipts`.execute(world.db);
     await consume(keysAnswering(contributors), [scopesErased(['tickets'])]);
     assert.equal((await unsentReceipts(world.db, 10)).length, 0);
+  });
+
+  it('drops what is parked of the erased, says how many and that the ledger lacks them, and keeps the fences', async () => {
+    await sql`delete from receipts`.execute(world.db);
+    const ticket = '1'.repeat(32);
+    const user = '2'.repeat(32);
+    const other = '3'.repeat(32);
+    const parkedAt = { parked_at_ms: 0, log_offset: 0, reason: 'TAMPERED' };
+    // As the projection parks them: a ticket, a user erased and come back, and what is nobody's here.
+    const rows = [
+      ['tickets.v1', 'acme', ticket, 0],
+      ['predictions.v1', 'acme', ticket, 1],
+      ['usage.v1', 'acme', ticket, 1],
+      ['usage.v1', 'acme', user, 1],
+      ['usage.v1', 'acme', user, 2],
+      ['tickets.v1', 'acme', other, 1],
+      ['tickets.v1', 'bolt', ticket, 1],
+    ] as const;
+    for (const [index, [topic, tenant, stream, incarnation]] of rows.entries()) {
+      await sql`insert into parked_streams (topic, partition, tenant_id, stream)
+        values (${topic}, 0, ${tenant}, ${stream}) on conflict do nothing`.execute(world.db);
+      await sql`insert into parked_records (topic, partition, sequence, log_offset, tenant_id, stream,
+          incarnation, record_key, record, reason, parked_at_ms)
+        values (${topic}, 0, ${index + 1}, ${parkedAt.log_offset}, ${tenant}, ${stream}, ${incarnation}, '', '',
+          ${parkedAt.reason}, ${parkedAt.parked_at_ms})`.execute(world.db);
+    }
+    const scope = (kind: ScopeKind, token: string) => ({
+      kind,
+      token: Buffer.from(token, 'hex'),
+      incarnation: 1,
+      cutOff: new Date(occurredAtMs),
+    });
+    const scopes = [
+      scope(ScopeKind.SCOPE_KIND_TICKET, ticket),
+      scope(ScopeKind.SCOPE_KIND_PERSON, user),
+    ];
+    const value = ScopesErased.fromPartial({ erasureId, obligedServices: ['analytics'], scopes });
+    await consume(keysAnswering(contributors), [privacyRecord({ $case: 'scopesErased', value })]);
+    const { rows: left } = await sql<{ sequence: bigint }>`
+      select sequence from parked_records order by sequence`.execute(world.db);
+    assert.deepEqual(
+      left.map(({ sequence }) => sequence),
+      [3n, 5n, 6n, 7n],
+    );
+    const [receipt] = await unsentReceipts(world.db, 10);
+    assert.equal(receipt?.receipt.rows, 3n);
+    assert.equal(receipt.receipt.ledgerComplete, false);
+    const { rows: fences } = await sql<{
+      scope: string;
+    }>`select scope from fences order by 1`.execute(world.db);
+    assert.deepEqual(
+      fences.map((fence) => fence.scope),
+      [`person/${user}`, `ticket/${ticket}`],
+    );
+    await sql`delete from receipts`.execute(world.db);
   });
 
   it('changes nothing while keys are away', async () => {

@@ -168,6 +168,22 @@ describe('an erasure at an event owner', () => {
     for (const row of detached) assert.deepEqual([row.position, row.digest], [null, null]);
   });
 
+  it('drops what the service has parked of the erased streams, in the same steps, and counts it', async () => {
+    await appendSome();
+    await publish();
+    await erase('u-1');
+    const asked: string[] = [];
+    const dropParked: ErasureJobPorts['dropParked'] = async (_tx, tenantId, kind, streams) => {
+      assert.equal(tenantId, acme);
+      assert.equal(kind, 'ticket');
+      asked.push(...streams.map(({ token }) => token));
+      return 7;
+    };
+    await runToEnd({ ...jobPorts(), dropParked });
+    assert.deepEqual(asked.toSorted(), [tokens.ticket('T-1'), tokens.ticket('T-2')].toSorted());
+    assert.equal((await receipt())?.rows, 12n);
+  });
+
   it('lists the erased sequences and hands tombstone records, then ticks, to the relay', async () => {
     await appendSome();
     await publish();
