@@ -1,0 +1,64 @@
+import type { Fault } from '../world/fault-plan.ts';
+import type { Engineroom } from '../world/stores.ts';
+import { serviceOf } from '../world/instances.ts';
+import type { World } from '../world/world.ts';
+
+/** Lets a fault strike, or arms it for its operation; false when there was nothing to strike. */
+export function strike(world: World, engineroom: Engineroom, fault: Fault): boolean {
+  const { scheduler, faults } = world;
+  world.trace.note(`fault ${fault.kind}`);
+  switch (fault.kind) {
+    case 'compact':
+      world.log.compact();
+      return true;
+    case 'keys-away':
+      faults.keysAwayUntilMs = scheduler.nowMs() + fault.forMs;
+      return true;
+    case 'lose-commits':
+      return engineroom.tables.size > 0;
+    case 'commit':
+    case 'append':
+    case 'ledger':
+    case 'call':
+    case 'delivery':
+      faults.arm(fault);
+      return true;
+    case 'crash':
+    case 'pause':
+    case 'zombie':
+    case 'break-connections':
+    case 'clock-jump':
+      return strikeProcess(world, fault);
+  }
+}
+
+type ProcessFault = Extract<
+  Fault,
+  { kind: 'crash' | 'pause' | 'zombie' | 'break-connections' | 'clock-jump' }
+>;
+
+function strikeProcess(world: World, fault: ProcessFault): boolean {
+  const { scheduler, running, databases } = world;
+  const life = running.get(fault.instance);
+  if (life === undefined) return false;
+  const { process } = life;
+  const database = databases.get(serviceOf(fault.instance).schema);
+  switch (fault.kind) {
+    case 'crash':
+      world.crash(fault.instance, fault.downMs);
+      break;
+    case 'pause':
+      process.pausedUntilMs = scheduler.nowMs() + fault.forMs;
+      break;
+    case 'zombie':
+      process.pausedUntilMs = scheduler.nowMs() + fault.forMs;
+      database?.breakConnections(process);
+      break;
+    case 'break-connections':
+      database?.breakConnections(process);
+      break;
+    case 'clock-jump':
+      process.wallOffsetMs += fault.byMs;
+  }
+  return true;
+}

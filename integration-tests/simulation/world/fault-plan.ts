@@ -1,0 +1,52 @@
+import type { AppendFate } from '../stores/memory-log.ts';
+
+/** The instances that a run may have; life after life under one name. */
+export const instanceNames = [
+  'keys',
+  'privacy',
+  'tickets-a',
+  'tickets-b',
+  'analytics-a',
+  'analytics-b',
+  'audit-a',
+  'audit-b',
+] as const;
+export type InstanceName = (typeof instanceNames)[number];
+
+type Lost = Exclude<AppendFate, 'answered'>;
+
+/** One thing that goes wrong, from this step of the scheduler on. */
+export type Fault = { readonly atStep: number } &
+  /** The process ends at whatever await it stands, and comes back later. */
+  (
+    | { readonly kind: 'crash'; readonly instance: InstanceName; readonly downMs: number }
+    /** The next commit of the instance, or its answer, is lost. */
+    | { readonly kind: 'commit'; readonly instance: InstanceName; readonly fate: Lost }
+    | { readonly kind: 'append'; readonly instance: InstanceName; readonly fate: Lost }
+    | { readonly kind: 'ledger'; readonly instance: InstanceName; readonly fate: Lost }
+    /** The next call that the instance makes, or its answer, is lost. */
+    | {
+        readonly kind: 'call';
+        readonly instance: InstanceName;
+        readonly fate: 'request-lost' | 'answer-lost';
+      }
+    /** The process stands still; beyond a lease's TTL when it is long enough. */
+    | { readonly kind: 'pause'; readonly instance: InstanceName; readonly forMs: number }
+    /** It stands still, and its database takes it for dead: a zombie once it wakes. */
+    | { readonly kind: 'zombie'; readonly instance: InstanceName; readonly forMs: number }
+    | { readonly kind: 'break-connections'; readonly instance: InstanceName }
+    /** The wall clock of one process. */
+    | { readonly kind: 'clock-jump'; readonly instance: InstanceName; readonly byMs: number }
+    /** Nobody reaches `keys`. */
+    | { readonly kind: 'keys-away'; readonly forMs: number }
+    /** The next deliveries of the log to the instance. */
+    | {
+        readonly kind: 'delivery';
+        readonly instance: InstanceName;
+        readonly delivery: 'again' | 'fewer' | 'left-out' | 'reassigned';
+        readonly times: number;
+      }
+    | { readonly kind: 'compact' }
+    /** The owner's database comes back without what it committed since `markedBefore` steps earlier. */
+    | { readonly kind: 'lose-commits'; readonly database: 'tickets'; readonly markedBefore: number }
+  );

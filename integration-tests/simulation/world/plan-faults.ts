@@ -1,0 +1,76 @@
+import type { Random } from '../core/random.ts';
+import type { Fault, InstanceName } from './fault-plan.ts';
+
+/** A run without faults has about this many steps while its clients are at work. */
+const busySteps = 900;
+
+type Maker = (random: Random, instance: InstanceName, atStep: number) => Fault;
+
+const lost = ['answer-lost', 'never-arrived'] as const;
+
+/** As often as they stand here. */
+const makers: readonly Maker[] = [
+  crash,
+  crash,
+  crash,
+  (random, instance, atStep) => ({ kind: 'commit', instance, atStep, fate: random.pick(lost) }),
+  (random, instance, atStep) => ({ kind: 'commit', instance, atStep, fate: random.pick(lost) }),
+  (random, _, atStep) => {
+    const instance = random.pick(['privacy', 'tickets-a', 'tickets-b'] as const);
+    return { kind: 'append', instance, atStep, fate: random.pick(lost) };
+  },
+  (random, _, atStep) => {
+    const instance = random.pick(['analytics-a', 'analytics-b'] as const);
+    return { kind: 'ledger', instance, atStep, fate: random.pick(lost) };
+  },
+  (random, instance, atStep) => {
+    const fate = random.pick(['request-lost', 'answer-lost'] as const);
+    return { kind: 'call', instance, atStep, fate };
+  },
+  (random, instance, atStep) => ({
+    kind: 'pause',
+    instance,
+    atStep,
+    forMs: random.pick([50, 1_000, 8_000, 40_000]),
+  }),
+  (random, _, atStep) => {
+    const instance = random.pick(['privacy', 'tickets-a', 'tickets-b'] as const);
+    return { kind: 'zombie', instance, atStep, forMs: random.pick([500, 3_000, 20_000]) };
+  },
+  (_, instance, atStep) => ({ kind: 'break-connections', instance, atStep }),
+  (random, instance, atStep) => ({
+    kind: 'clock-jump',
+    instance,
+    atStep,
+    byMs: random.pick([-3_600_000, -20_000, -500, 500, 20_000, 3_600_000]),
+  }),
+  (random, _, atStep) => ({ kind: 'keys-away', atStep, forMs: random.pick([200, 3_000, 15_000]) }),
+  delivery,
+  delivery,
+  (_, __, atStep) => ({ kind: 'compact', atStep }),
+];
+
+function crash(random: Random, instance: InstanceName, atStep: number): Fault {
+  return { kind: 'crash', instance, atStep, downMs: random.pick([10, 500, 4_000]) };
+}
+
+function delivery(random: Random, _: InstanceName, atStep: number): Fault {
+  const instance = random.pick([
+    'tickets-a',
+    'analytics-a',
+    'audit-a',
+    'keys',
+    'analytics-b',
+  ] as const);
+  const kind = random.pick(['again', 'fewer', 'left-out', 'reassigned'] as const);
+  return { kind: 'delivery', instance, atStep, delivery: kind, times: 1 + random.whole(4) };
+}
+
+/** Up to seven, each at a step of its own; about one run in ten has none. */
+export function planFaults(random: Random, instances: readonly InstanceName[]): Fault[] {
+  const count = random.chance(0.1) ? 0 : 1 + random.whole(7);
+  return Array.from({ length: count }, () => {
+    const atStep = random.whole(busySteps);
+    return random.pick(makers)(random, random.pick(instances), atStep);
+  }).toSorted((left, right) => left.atStep - right.atStep);
+}
