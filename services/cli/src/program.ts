@@ -11,6 +11,7 @@ import { defineImport } from './commands/import.ts';
 import { defineMetrics } from './commands/metrics.ts';
 import { defineQuery } from './commands/query.ts';
 import { defineRepair } from './commands/repair.ts';
+import { defineRebuild } from './commands/rebuild.ts';
 import { defineStatus } from './commands/status.ts';
 import { defineTenantCommands } from './commands/tenant.ts';
 import { defineTicketCommands } from './commands/ticket.ts';
@@ -82,6 +83,7 @@ function createProgram(host: CommandHost): Command {
   defineUp(program, host);
   defineTour(program, host);
   defineStatus(program, host);
+  defineRebuild(program, host);
   defineRepair(program, host);
   defineToken(program, host);
   defineTenantCommands(program, host);
