@@ -11,7 +11,7 @@ import { PrivacyEvent, ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/ev
 import type { ErasureReceipt } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { topicNamed } from '@lethe/proto/topics.ts';
 import type { Caller, MethodDefinition } from '@lethe/platform/grpc/handler.ts';
-import { createInProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
+import { createInProcessNetwork, type InProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
@@ -38,34 +38,21 @@ const erasureId = '01890000-0000-7000-8000-000000000002';
 describe('analytics, composed', () => {
   let world: ProjectionWorld;
   let analytics: Service;
+  let network: InProcessNetwork;
+  const ledgerName = freshDatabase('app');
   const receipts: ErasureReceipt[] = [];
   const asOf = new Date(Date.UTC(2025, 4, 2));
 
   before(async function () {
     this.timeout(60_000);
     world = await createProjectionWorld('app');
-    const network = createInProcessNetwork();
+    network = createInProcessNetwork();
     network.register('keys', [testKeyService(() => [])]);
     network.register('privacy', [testReceiptService(receipts), sequenceService('privacy.v1')]);
     for (const topic of countedTopics) {
       network.register(topicNamed(topic).owner, [sequenceService(topic)]);
     }
-    analytics = createAnalytics(
-      parseConfig({
-        LETHE_ANALYTICS_CHUNK_FILL_MS: '5',
-        LETHE_ANALYTICS_COMPLETENESS_POLL_MS: '10',
-      }),
-      {
-        db: world.db,
-        eventLog: world.log,
-        clickHouse: sharedClickHouse(),
-        ledgerDatabase: freshDatabase('app'),
-        peers: network.peersFor('analytics'),
-        clock: systemClock,
-        randomBytes,
-        logger: createLogger({ service: 'analytics', level: 'silent' }),
-      },
-    );
+    analytics = composed(ledgerName);
     await analytics.start();
   });
 
@@ -73,6 +60,24 @@ describe('analytics, composed', () => {
     await analytics.stop();
     await world.destroy();
   });
+
+  function composed(ledgerDatabase: string, env: Readonly<Record<string, string>> = {}): Service {
+    const settings = {
+      LETHE_ANALYTICS_CHUNK_FILL_MS: '5',
+      LETHE_ANALYTICS_COMPLETENESS_POLL_MS: '10',
+      ...env,
+    };
+    return createAnalytics(parseConfig(settings), {
+      db: world.db,
+      eventLog: world.log,
+      clickHouse: sharedClickHouse(),
+      ledgerDatabase,
+      peers: network.peersFor('analytics'),
+      clock: systemClock,
+      randomBytes,
+      logger: createLogger({ service: 'analytics', level: 'silent' }),
+    });
+  }
 
   function sequenceService(topic: string) {
     return registerService(SequenceServiceService, {
@@ -136,5 +141,13 @@ describe('analytics, composed', () => {
   it('names a partition that stopped in its health', async () => {
     await world.appendRaw('usage.v1', 0, 5n, [recordWrite(emptyRecord('behind a gap'))]);
     await until(() => analytics.problem()?.includes('usage.v1/0 stopped') === true);
+  });
+
+  it('starts on no tables that it only checks and that are missing, or of a server where a cluster is named', async () => {
+    const checking = { LETHE_ANALYTICS_LEDGER_TABLES: 'check' };
+    const refused = { reason: 'CONFIG_INVALID' };
+    await assert.rejects(composed(freshDatabase('none'), checking).start(), refused);
+    const replicated = { ...checking, LETHE_ANALYTICS_LEDGER_CLUSTER: 'lethe' };
+    await assert.rejects(composed(ledgerName, replicated).start(), refused);
   });
 });
