@@ -101,6 +101,7 @@ async function startInFolder(
       ),
     },
     logger: runtime.logger,
+    limits: config.limits,
   });
   await addReflection(
     server,

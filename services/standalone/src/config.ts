@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+import { limitSettings, limitsOf } from '@lethe/platform/grpc/limits-config.ts';
+import type { ServerLimits } from '@lethe/platform/grpc/limits.ts';
 
 /** What standalone runs with. Everything else has its embedded default. */
 export interface StandaloneConfig {
@@ -14,6 +16,7 @@ export interface StandaloneConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** How long running calls may take to finish after a stop was asked for. */
   readonly shutdownGraceMs: number;
+  readonly limits: ServerLimits;
 }
 
 const portSchema = z.coerce.number().int().min(0).max(65_535);
@@ -25,6 +28,7 @@ const environment = z.object({
   LETHE_HEALTH_PORT: portSchema.default(7481),
   LETHE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
   LETHE_SHUTDOWN_GRACE_MS: z.coerce.number().int().min(0).max(60_000).default(5_000),
+  ...limitSettings,
 });
 
 /** Pure; collects every problem. Throws CONFIG_INVALID with a violation per setting. */
@@ -37,5 +41,6 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     healthPort: data.LETHE_HEALTH_PORT,
     logLevel: data.LETHE_LOG_LEVEL,
     shutdownGraceMs: data.LETHE_SHUTDOWN_GRACE_MS,
+    limits: limitsOf(data),
   });
 }

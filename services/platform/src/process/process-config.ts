@@ -11,6 +11,8 @@ import {
 import type { FieldViolation } from '../errors/service-error.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { type KafkaConfig, kafkaSettings, parseKafkaConfig } from '../event-log/kafka-config.ts';
+import { limitSettings, limitsOf } from '../grpc/limits-config.ts';
+import type { ServerLimits } from '../grpc/limits.ts';
 import { readTlsMaterial, type TlsFiles } from '../tls/tls-material.ts';
 
 /** Where a port listens. */
@@ -42,6 +44,7 @@ export interface PublicPortConfig extends PortConfig {
   /** Undefined: plaintext, on loopback. */
   readonly tls: TlsFiles | undefined;
   readonly tokens: TokenConfig;
+  readonly limits: ServerLimits;
 }
 
 /** What a service is, as far as its process is concerned. */
@@ -107,6 +110,7 @@ const publicSettings = z.object({
     .optional()
     .describe('The certificate that clients see, PEM; read again when it changes, like its key.'),
   LETHE_PUBLIC_PRIVATE_KEY_FILE: file.optional().describe('Its private key, PEM.'),
+  ...limitSettings,
 });
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port');
@@ -203,7 +207,7 @@ function internalFiles(read: z.output<typeof coreSettings>): Required<TlsFiles> 
 function parsePublic(name: ServiceName, env: Environment, nowMs: number) {
   const read = parseEnvironment(name, publicSettings, env);
   const { LETHE_PUBLIC_HOST, LETHE_PUBLIC_PORT } = read;
-  const where = { host: LETHE_PUBLIC_HOST, port: LETHE_PUBLIC_PORT };
+  const where = { host: LETHE_PUBLIC_HOST, port: LETHE_PUBLIC_PORT, limits: limitsOf(read) };
   const isEncrypted = read.LETHE_PUBLIC_TLS === 'on';
   const broken = plaintextViolations('LETHE_PUBLIC_TLS', isEncrypted, where.host);
   if (broken.length > 0) throw configInvalid(name, broken);

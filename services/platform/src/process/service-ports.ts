@@ -12,6 +12,7 @@ import {
   stopGrpcServer,
 } from '../grpc/server.ts';
 import type { ServiceRegistration } from '../grpc/handler.ts';
+import { internalLimits, type ServerLimits } from '../grpc/limits.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Service } from '../lifecycle/service.ts';
 import type { Logger } from '../log/logger.ts';
@@ -49,8 +50,13 @@ export async function openServicePorts(options: ServicePortsOptions): Promise<Se
   const { service, internal, internalTls, publicPort, publicTls, clock, logger } = options;
   const stopping = new AbortController();
   const health = createHealth(options);
-  const serverOf = (registrations: readonly ServiceRegistration[], callers: Callers): Server => {
-    const server = createGrpcServer({ registrations, callers, logger, stopping: stopping.signal });
+  const serverOf = (
+    registrations: readonly ServiceRegistration[],
+    callers: Callers,
+    limits: ServerLimits,
+  ): Server => {
+    const { signal } = stopping;
+    const server = createGrpcServer({ registrations, callers, logger, stopping: signal, limits });
     health.addTo(server);
     return server;
   };
@@ -75,7 +81,7 @@ export async function openServicePorts(options: ServicePortsOptions): Promise<Se
     for (const each of credentials) each.close();
   };
   try {
-    const inside = serverOf(service.internalApi, { by: 'certificate', clock });
+    const inside = serverOf(service.internalApi, { by: 'certificate', clock }, internalLimits);
     const internalTaken = await open(inside, internal, internalTls, true);
     if (publicPort === undefined)
       return { internalPort: internalTaken, publicPort: undefined, drain };
@@ -83,7 +89,7 @@ export async function openServicePorts(options: ServicePortsOptions): Promise<Se
     const verificationKey = await openTokenKeys(publicPort.tokens, { clock, logger });
     const rules = { issuer, audience, algorithms, verificationKey };
     const verifyToken = createAccessTokenVerifier(rules, clock);
-    const outside = serverOf(service.publicApi, { by: 'token', verifyToken });
+    const outside = serverOf(service.publicApi, { by: 'token', verifyToken }, publicPort.limits);
     const publicTaken = await open(outside, publicPort, publicTls, false);
     return { internalPort: internalTaken, publicPort: publicTaken, drain };
   } catch (error) {
