@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import kafkajs, { type AclEntry } from 'kafkajs';
 import { eventIdNamed, recordNamed } from '@lethe/platform/event-log/contract-support.ts';
 import { openKafkaEventLog, type KafkaEventLogOptions } from '@lethe/platform/event-log/kafka.ts';
@@ -21,6 +22,8 @@ import { serviceNames } from '@lethe/proto/access.ts';
 import { type Topic, topicNamed, topics } from '@lethe/proto/topics.ts';
 import { type LocalBroker, startLocalBroker } from '../../deploy/local/kafka.ts';
 import { bareClient, quickTopics, requireKafka } from './kafka-subject.ts';
+
+const createTopics = fileURLToPath(new URL('../../deploy/kafka/create-topics.ts', import.meta.url));
 
 /** Those of the manifest, somebody whom the broker knows and nothing is granted to, and who creates the topics. */
 const users = [...serviceNames, 'lethe-admin', 'stranger'] as const;
@@ -110,7 +113,9 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     await admin.connect();
     await admin.createAcls({ acl: kafkaAcls(topics).flatMap(entriesOf) });
     await admin.disconnect();
-    await openAs('lethe-admin', topics, { mode: 'create', topicSettings: quickTopics });
+    const created = createTopicsAs('lethe-admin');
+    assert.equal(created.status, 0, created.stderr);
+    assert.match(created.stdout, /tickets\.v1 \(6\).*privacy\.v1 \(1\)/);
   });
   afterEach(async () => {
     for (const log of opened.splice(0)) await log.close();
@@ -120,6 +125,22 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     if (folder !== undefined) rmSync(folder, { recursive: true });
   });
 
+  /** Runs the administrator's command. */
+  const createTopicsAs = (user: User, password: User = user) =>
+    spawnSync(process.execPath, [createTopics], {
+      encoding: 'utf8',
+      env: {
+        LETHE_KAFKA_BROKERS: address,
+        LETHE_KAFKA_CA_FILE: join(folder, 'ca.pem'),
+        LETHE_KAFKA_SASL: 'scram-sha-512',
+        LETHE_KAFKA_USERNAME: user,
+        LETHE_KAFKA_PASSWORD_FILE: join(folder, password),
+        LETHE_KAFKA_REPLICATION_FACTOR: String(quickTopics.replicationFactor),
+        LETHE_KAFKA_MIN_INSYNC_REPLICAS: String(quickTopics.minInsyncReplicas),
+        LETHE_KAFKA_MAX_COMPACTION_LAG_MS: String(quickTopics.maxCompactionLagMs),
+        LETHE_KAFKA_DELETE_RETENTION_MS: String(quickTopics.deleteRetentionMs),
+      },
+    });
   const settingsOf = (user: User): KafkaSettings => ({
     brokers: [address],
     clientId: user,
@@ -217,6 +238,20 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     const create = { mode: 'create', topicSettings: quickTopics } as const;
     const creating = openAs('tickets', [further], create);
     await isRefused('creating', /TOPIC_AUTHORIZATION_FAILED/, creating);
+  });
+
+  it('has a command for the administrator, which says what refuses it', () => {
+    assert.equal(createTopicsAs('lethe-admin').status, 0, 'again');
+    const asStranger = createTopicsAs('stranger');
+    assert.equal(asStranger.status, 1);
+    assert.match(asStranger.stderr, /^LOG_ACCESS_DENIED: .*AUTHORIZATION_FAILED/m);
+    assert.match(createTopicsAs('lethe-admin', 'stranger').stderr, /^LOG_ACCESS_DENIED/m);
+    const withoutBroker = spawnSync(process.execPath, [createTopics], {
+      encoding: 'utf8',
+      env: {},
+    });
+    assert.equal(withoutBroker.status, 2);
+    assert.match(withoutBroker.stderr, /^CONFIG_INVALID: .*LETHE_KAFKA_BROKERS/m);
   });
 
   it('refuses a wrong password, and a broker that the authority did not sign', async () => {
