@@ -9,6 +9,7 @@ import { defineErasureCommands } from './commands/erasure.ts';
 import { defineGenerate } from './commands/generate.ts';
 import { defineImport } from './commands/import.ts';
 import { defineMetrics } from './commands/metrics.ts';
+import { defineParkedCommands } from './commands/parked.ts';
 import { defineQuery } from './commands/query.ts';
 import { defineRepair } from './commands/repair.ts';
 import { defineRebuild } from './commands/rebuild.ts';
@@ -83,6 +84,7 @@ function createProgram(host: CommandHost): Command {
   defineUp(program, host);
   defineTour(program, host);
   defineStatus(program, host);
+  defineParkedCommands(program, host);
   defineRebuild(program, host);
   defineRepair(program, host);
   defineToken(program, host);

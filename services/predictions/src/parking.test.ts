@@ -13,6 +13,7 @@ import { eventIdBytes, type TenantId } from '@lethe/platform/ids/ids.ts';
 import { recordIdOf } from '@lethe/platform/ids/record-id.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createOutboxTables } from '@lethe/platform/outbox/tables.ts';
+import type { ParkingOptions } from '@lethe/platform/parking/park.ts';
 import { parkingHandlers } from '@lethe/platform/parking/parking-service.ts';
 import { eventBytesOf } from '@lethe/platform/sealing/event.ts';
 import { openTestLog, type TestLog } from '@lethe/platform/testing/log-records.ts';
@@ -97,7 +98,7 @@ describe('parking of predictions', function () {
     return { kind: 'record', eventId: recordKey, value: record, recordedAtMs: openedAtMs };
   }
 
-  const parking = { service: 'predictions', streamKindOf: () => 'ticket' } as const;
+  const parking: ParkingOptions = { service: 'predictions', streamKindOf: () => 'ticket' };
   const effectOf = () => {
     const ports = {
       db,

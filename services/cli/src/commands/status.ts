@@ -4,14 +4,17 @@ import { serviceNames } from '@lethe/proto/access.ts';
 import { CallError } from '../calls/call-error.ts';
 import { openChannel } from '../calls/channel.ts';
 import { checkHealth, type ServingStatus } from '../calls/health.ts';
+import { countParked, type ParkedInAll } from '../calls/parked.ts';
 import { withSession } from '../connection/with-session.ts';
-import type { Session } from '../connection/session.ts';
+import type { Caller, Session } from '../connection/session.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { asCalled } from '../output/as-called.ts';
 import type { Style } from '../output/style.ts';
 import { tableText } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 import type { CliClock, Surroundings } from '../surroundings.ts';
 import { fetchTotals, totalsJson, totalsText, type TotalsAnswer } from '../views/totals.ts';
+import { parkedInAllJson, parkedStatusText } from '../views/parked.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { connectionOptions, declareConnection } from './options.ts';
 import { listTenants, platformAdmin } from './tenant.ts';
@@ -56,11 +59,13 @@ export async function showStatus(
       healthy: isHealthy,
       services: Object.fromEntries(health),
       tenants: holdings?.tenants,
+      ...(holdings === undefined ? {} : { parked: parkedInAllJson(holdings.parked) }),
       ...(holdings === undefined ? {} : totalsJson(holdings.totals)),
     });
   } else {
     terminal.out(statusText(session.channel.address, health, terminal.outStyle));
-    terminal.out(holdings === undefined ? '' : holdingsText(holdings, terminal.outStyle));
+    const text = holdings === undefined ? '' : holdingsText(holdings, terminal.outStyle);
+    terminal.out(asCalled(text, surroundings.commandName));
   }
   return isHealthy ? exitCodes.ok : exitCodes.failed;
 }
@@ -87,16 +92,31 @@ async function healthOfServices(
 interface Holdings {
   readonly tenants: number;
   readonly totals: TotalsAnswer;
+  readonly parked: readonly ParkedInAll[];
 }
 
 /** Undefined when the token at hand is no platform admin's: the health alone is for everybody. */
 async function holdingsOf(session: Session): Promise<Holdings | undefined> {
   const admin = session.as(platformAdmin);
   try {
-    const [tenants, totals] = await Promise.all([listTenants(admin), fetchTotals(admin)]);
-    return { tenants: tenants.length, totals };
+    const [tenants, totals, parked] = await Promise.all([
+      listTenants(admin),
+      fetchTotals(admin),
+      parkedOf(admin),
+    ]);
+    return { tenants: tenants.length, totals, parked };
   } catch (error) {
     if (error instanceof CallError && error.code === grpcStatus.PERMISSION_DENIED) return undefined;
+    throw error;
+  }
+}
+
+/** Nothing from a server of before parking. */
+async function parkedOf(admin: Caller): Promise<readonly ParkedInAll[]> {
+  try {
+    return await countParked(admin);
+  } catch (error) {
+    if (error instanceof CallError && error.code === grpcStatus.UNIMPLEMENTED) return [];
     throw error;
   }
 }
@@ -109,6 +129,7 @@ function statusText(address: string, health: Health, style: Style): string {
   return `${style.bold('Lethe')} at ${address}\n${tableText([{ title: 'service' }, { title: 'health' }], rows, style)}`;
 }
 
-function holdingsText({ tenants, totals }: Holdings, style: Style): string {
-  return `\n${style.bold('Platform')}  ${tenants} tenants\n${totalsText(totals, style)}`;
+function holdingsText({ tenants, totals, parked }: Holdings, style: Style): string {
+  const waiting = parkedStatusText(parked, style);
+  return `\n${style.bold('Platform')}  ${tenants} tenants\n${totalsText(totals, style)}${waiting}`;
 }

@@ -5,7 +5,7 @@ import {
   type QueryMetricResponse,
 } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { jsonNumber } from '../output/json-number.ts';
-import { bar, formatCount, formatMoment } from '../output/numbers.ts';
+import { bar, formatCount, formatMoment, formatPlural } from '../output/numbers.ts';
 import type { Style } from '../output/style.ts';
 import { tableText, type Column } from '../output/table.ts';
 
@@ -62,14 +62,21 @@ function bucketText(bucket: Date | undefined): string {
 
 /** Every answer says up to when it is complete. */
 export function completenessText(
-  answer: { readonly completeUpTo: Date | undefined; readonly late?: bigint },
+  answer: {
+    readonly completeUpTo: Date | undefined;
+    readonly late?: bigint;
+    readonly parked: bigint;
+  },
   style: Style,
 ): string {
   const late =
     answer.late === undefined || answer.late === 0n
       ? ''
       : `, of these ${formatCount(answer.late)} late`;
-  return style.dim(`  complete up to ${formatMoment(answer.completeUpTo)}${late}\n`);
+  const complete = style.dim(`  complete up to ${formatMoment(answer.completeUpTo)}${late}\n`);
+  if (answer.parked === 0n) return complete;
+  const most = `at most ${formatPlural(answer.parked, 'event')} may be missing from it: parked`;
+  return `${complete}${style.yellow(`  ${most}\n`)}`;
 }
 
 /** The same for machines: every figure is there, zeros too. */
@@ -90,5 +97,6 @@ export function metricJson(answer: QueryMetricResponse, definition: MetricDefini
     })),
     completeUpTo: answer.completeUpTo?.toISOString(),
     late: jsonNumber(answer.late),
+    missingAtMost: jsonNumber(answer.parked),
   };
 }

@@ -68,5 +68,6 @@ export function totalsJson(answer: TotalsAnswer): object {
       accepted: jsonNumber(accepted),
     })),
     completeUpTo: answer.completeUpTo?.toISOString(),
+    missingAtMost: jsonNumber(answer.parked),
   };
 }

@@ -126,8 +126,8 @@ describe('parking', function () {
     return last;
   };
   /** Fails for these sequences, alone or among others, as an effect that meets invalid facts does. */
-  const failAt = (sequences: ReadonlySet<bigint>, where: EffectStep = 'prepare'): At => {
-    return (step, { records }) => {
+  const failAt = (sequences: ReadonlySet<bigint>, where: EffectStep = 'prepare') => {
+    return (step: EffectStep, { records }: AppliedBatch): void => {
       if (step === where && records.some(({ sequence }) => sequences.has(sequence))) {
         throw new RangeError('an enum of a later version');
       }
