@@ -134,7 +134,16 @@ async function runRound(world: World, round: number): Promise<FullDiskRound> {
     startsRefused.push(...(await startOnFullDisk(world)));
     volume.makeRoom();
   }
-  const seen = { round, leftBytes, acknowledged, refusals, ended, lastWords, wentOn, startsRefused };
+  const seen = {
+    round,
+    leftBytes,
+    acknowledged,
+    refusals,
+    ended,
+    lastWords,
+    wentOn,
+    startsRefused,
+  };
   return { ...seen, ...(await check(world)) };
 }
 
@@ -242,4 +251,7 @@ async function main([folder = '', seed = '', rounds = '']: readonly string[]): P
   }
 }
 
+// Whoever started this holds its stdin: it must not outlive them.
+process.stdin.on('end', () => process.exit(1)).resume();
 await main(process.argv.slice(2));
+process.exit(0);

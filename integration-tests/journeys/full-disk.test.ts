@@ -23,7 +23,7 @@ function canMount(): boolean {
 
 async function fillDisk(folder: string, seed: string, rounds: number): Promise<FullDiskRound[]> {
   const args = [...namespace, process.execPath, script, folder, seed, String(rounds)];
-  const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
   const found = out
     .split('\n')
@@ -35,10 +35,10 @@ async function fillDisk(folder: string, seed: string, rounds: number): Promise<F
 
 /** What a caller may be told; each may be tried again. */
 const refusalsKnown = ['STORE_FULL', 'STORE_UNAVAILABLE', 'KEYS_UNAVAILABLE', 'UNAVAILABLE'];
-const rounds = Number(process.env['LETHE_DISK_ROUNDS'] ?? 2);
+const rounds = Number(process.env['LETHE_DISK_ROUNDS'] ?? 1);
 
 describe('a disk that is full at a random moment, and then has room again', function () {
-  this.timeout(120_000 + rounds * 60_000);
+  this.timeout(180_000 + rounds * 120_000);
   const folder = makeFolder();
   const seed = process.env['LETHE_DISK_SEED'] ?? String(randomInt(1_000_000));
   let found: readonly FullDiskRound[] = [];
@@ -53,8 +53,8 @@ describe('a disk that is full at a random moment, and then has room again', func
   after(() => removeFolder(folder));
 
   it('loses no event that was acknowledged', () => {
-    for (const { acknowledged, lost } of found) {
-      assert.ok(acknowledged > 0, 'events were accepted before the disk was full');
+    for (const { events, lost } of found) {
+      assert.ok(events >= 100, 'events were accepted before the disk was full');
       assert.deepEqual(lost, []);
     }
   });

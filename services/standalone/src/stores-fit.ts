@@ -11,8 +11,8 @@ import type { Stores } from './stores.ts';
 
 /**
  * Looks whether the stores of a folder are of one time, before any service works on them: one that was restored from
- * an older copy, or that lost its last commits, does not fit the others. Throws LOG_AHEAD_OF_TABLE, SEQUENCE_GAP or
- * LEDGER_AHEAD_OF_TABLE, which `lethe repair` mends.
+ * an older copy, or that lost its last commits, does not fit the others. Throws LOG_AHEAD_OF_TABLE, SEQUENCE_GAP,
+ * LEDGER_AHEAD_OF_TABLE or LEDGER_BEHIND_TABLE, which `lethe repair` mends.
  */
 export async function assertStoresFit(
   { eventLog }: DataFolder,
@@ -20,10 +20,15 @@ export async function assertStoresFit(
 ): Promise<void> {
   await assertLogFits(eventLog, databases);
   const db = databases.database<AnalyticsSchema>('analytics');
-  const { unknown } = await compareLedger(db, clickHouse, ledgerDatabase);
-  if (unknown.length === 0) return;
-  const message = `The ledger holds rows of ${unknown.length} chunks that the database does not know: it lost commits, or is older than the ledger.`;
-  throw new ServiceError('LEDGER_AHEAD_OF_TABLE', message);
+  const { unknown, missing } = await compareLedger(db, clickHouse, ledgerDatabase);
+  if (unknown.length > 0) {
+    const message = `The ledger holds rows of ${unknown.length} chunks that the database does not know: it lost commits, or is older than the ledger.`;
+    throw new ServiceError('LEDGER_AHEAD_OF_TABLE', message);
+  }
+  if (missing.length > 0) {
+    const message = `The ledger has nothing of ${missing.length} chunks that the database knows to be in it: it was lost, or is older than the database.`;
+    throw new ServiceError('LEDGER_BEHIND_TABLE', message);
+  }
 }
 
 async function assertLogFits(file: string, databases: Databases): Promise<void> {

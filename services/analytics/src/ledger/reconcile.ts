@@ -10,6 +10,8 @@ export interface LedgerMismatch {
   readonly unknown: readonly string[];
   /** Manifests that are done and whose rows are not all in the ledger: it lost them, or part of them. */
   readonly incomplete: readonly string[];
+  /** Those of them of which it has nothing at all. */
+  readonly missing: readonly string[];
 }
 
 const rowSchema = z.object({ manifest_id: z.string(), row_count: z.string() });
@@ -23,8 +25,9 @@ export async function compareLedger(
   client: ClickHouseClient,
   database: string,
 ): Promise<LedgerMismatch> {
-  if (!(await hasManifests(db))) return { unknown: [], incomplete: [] };
   const stored = await rowsByManifest(client, database);
+  if (!(await hasManifests(db)))
+    return { unknown: [...stored.keys()], incomplete: [], missing: [] };
   const { rows } = await sql<{ manifest_id: string; state: string; row_count: bigint | null }>`
     select manifests.manifest_id::text as manifest_id, state, sum(row_count)::int8 as row_count
     from chunk_manifests as manifests left join manifest_inserts using (manifest_id)
@@ -37,6 +40,7 @@ export async function compareLedger(
   return {
     unknown: [...stored.keys()].filter((manifestId) => !known.has(manifestId)),
     incomplete: incomplete.map((row) => row.manifest_id),
+    missing: incomplete.map((row) => row.manifest_id).filter((id) => !stored.has(id)),
   };
 }
 

@@ -48,7 +48,7 @@ export interface SalvagedLog {
 
 /**
  * Reads what can still be read of a damaged log, entry by entry, into a fresh file with the same offsets and sequences,
- * and puts that in its place; the damaged file is kept beside it under `aside`. Throws STORE_DAMAGED when not even the
+ * and puts that in its place; the damaged file is kept beside it under `aside`. Throws SQLite's error when not even the
  * list of partitions can be read; then everything is as it was.
  *
  * If the process dies in it, the damaged file is still in its place or lies under `aside`, and the next run begins anew.
@@ -56,28 +56,37 @@ export interface SalvagedLog {
 export function salvageSqliteLog(path: string, aside: string): SalvagedLog {
   const work = `${path}.salvage`;
   const fresh = `${path}.fresh`;
-  for (const file of [work, fresh]) removeWithJournals(file);
-  copyWithJournals(path, work);
-  extendToItsPages(work);
-  const damaged = new DatabaseSync(work, { timeout: 0 });
-  const store = new SqliteStore(fresh, 0);
-  store.close();
-  const target = new DatabaseSync(fresh, { timeout: 0 });
-  let copied: { readonly entries: number; readonly lost: number };
   try {
-    target.exec('begin');
-    const most = copyPartitions(damaged, target);
-    copied = copyEntries(damaged, target, most);
-    target.exec('commit; pragma wal_checkpoint(truncate)');
+    for (const file of [work, fresh]) removeWithJournals(file);
+    copyWithJournals(path, work);
+    extendToItsPages(work);
+    const copied = copyReadable(work, fresh);
+    for (const end of journals) if (existsSync(path + end)) renameSync(path + end, aside + end);
+    renameSync(path, aside);
+    renameSync(fresh, path);
+    return { ...copied, aside };
   } finally {
-    damaged.close();
+    for (const file of [work, fresh]) removeWithJournals(file);
+  }
+}
+
+function copyReadable(work: string, fresh: string): Omit<SalvagedLog, 'aside'> {
+  // With its schema, and nothing in it.
+  new SqliteStore(fresh, 0).close();
+  const target = new DatabaseSync(fresh, { timeout: 0 });
+  try {
+    const damaged = new DatabaseSync(work, { timeout: 0 });
+    try {
+      target.exec('begin');
+      const copied = copyEntries(damaged, target, copyPartitions(damaged, target));
+      target.exec('commit; pragma wal_checkpoint(truncate)');
+      return copied;
+    } finally {
+      damaged.close();
+    }
+  } finally {
     target.close();
   }
-  for (const end of journals) if (existsSync(path + end)) renameSync(path + end, aside + end);
-  renameSync(path, aside);
-  renameSync(fresh, path);
-  for (const file of [work, fresh]) removeWithJournals(file);
-  return { ...copied, aside };
 }
 
 const journals = ['-wal', '-shm'] as const;

@@ -146,7 +146,7 @@ describe('records of a log that is ahead of its table', () => {
     assert.deepEqual(answer, { applied: 0, numbered: 2, unreadable: [] });
     const sequences = await lostDb().selectFrom('event_index').select('sequence').execute();
     const known = sequences.map(({ sequence }) => sequence).filter((sequence) => sequence !== null);
-    assert.deepEqual(known.toSorted(), [1n, 2n]);
+    assert.deepEqual(new Set(known), new Set([1n, 2n]));
     assert.equal((await published(lostDb())).length, log.length - 2);
   });
 

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { ConsumerSchema } from '@lethe/platform/consumer/tables.ts';
 import type { Databases } from '@lethe/platform/database/databases.ts';
-import { readStoredSequences } from '@lethe/platform/event-log/sqlite-repair.ts';
+import { readStoredSequences, recordKeysAt } from '@lethe/platform/event-log/sqlite-repair.ts';
 import { readCounters, readErasedRuns } from '@lethe/platform/outbox/repair.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { type TopicName, topics } from '@lethe/proto/topics.ts';
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Mendable } from './finding.ts';
-import { type Differences, differencesOf } from './sequence-differences.ts';
+import { type Differences, differencesOf, isWithin } from './sequence-differences.ts';
 
 /** A topic whose log and tables do not fit each other. */
 export interface TopicDifferences {
@@ -29,16 +29,21 @@ export async function lookAtTables(
   const stored = existsSync(logFile) ? readStoredSequences(logFile) : [];
   const consumed = await consumedOffsets(databases);
   for (const { name: topic, owner } of privacyFirst()) {
-    const db = databases.database(owner);
+    const db = databases.database<unknown>(owner);
     const counters = await readCounters(db, topic);
     const runs = counters.length === 0 ? new Map() : await readErasedRuns(db, topic);
+    const waiting = counters.length === 0 ? new Set<string>() : await waitingTombstones(db, topic);
     const partitions = stored.flatMap((each) => {
       if (each.topic !== topic) return [];
-      const { partition } = each;
+      const { partition, present } = each;
       const counter = counters.find((known) => known.partition === partition);
       const consumedTo = consumed.get(`${topic}/${partition}`) ?? 0n;
-      const tables = { counter, erasedRuns: runs.get(partition) ?? [], consumedTo };
-      return differencesOf(each, tables) ?? [];
+      const erasedRuns = runs.get(partition) ?? [];
+      // What a tombstone record is on its way to is erased in a moment.
+      const isDoomed = (sequence: bigint) =>
+        recordKeysAt(logFile, each, [sequence]).some((found) => waiting.has(hexOf(found)));
+      const risen = present.filter((at) => isWithin(erasedRuns, at) && !isDoomed(at));
+      return differencesOf(each, { counter, erasedRuns, consumedTo, risen }) ?? [];
     });
     if (partitions.length === 0) continue;
     const differences = { topic, owner, partitions };
@@ -50,6 +55,16 @@ export async function lookAtTables(
     });
   }
   return found;
+}
+
+function hexOf(recordKey: Uint8Array): string {
+  return Buffer.from(recordKey).toString('hex');
+}
+
+async function waitingTombstones(db: Kysely<unknown>, topic: string): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ event_id: Buffer }>`
+    select event_id from outbox where topic = ${topic} and kind = 2`.execute(db);
+  return new Set(rows.map((row) => hexOf(row.event_id)));
 }
 
 function privacyFirst() {

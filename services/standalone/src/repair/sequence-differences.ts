@@ -24,24 +24,37 @@ export interface PartitionTables {
   readonly erasedRuns: readonly { readonly first: bigint; readonly last: bigint }[];
   /** The highest offset from which any consumer goes on. */
   readonly consumedTo: bigint;
+  /** See `Differences`; those are left out that a waiting tombstone record will erase. */
+  readonly risen: readonly bigint[];
+}
+
+type Runs = PartitionTables['erasedRuns'];
+
+/** The runs ascend and are disjoint: halved until one is left. */
+export function isWithin(runs: Runs, sequence: bigint): boolean {
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((runs[middle]?.last ?? 0n) < sequence) low = middle + 1;
+    else high = middle;
+  }
+  const run = runs[low];
+  return run !== undefined && run.first <= sequence;
 }
 
 /** Pure. Undefined when log and tables fit. */
 export function differencesOf(
   stored: StoredSequences,
-  { counter: known, erasedRuns, consumedTo }: PartitionTables,
+  { counter: known, erasedRuns, consumedTo, risen }: PartitionTables,
 ): Differences | undefined {
   const { topic, partition, lastSequence, nextOffset } = stored;
   const counter = known ?? { partition, lastSequence: 0n, lastPublished: 0n };
   const present = new Set(stored.present);
   const erasedOnLog = new Set(stored.erased);
-  const listed = new Set<bigint>();
-  for (const { first, last } of erasedRuns)
-    for (let at = first; at <= last; at += 1n) listed.add(at);
   const lost: bigint[] = [];
   const end = lastSequence > counter.lastPublished ? lastSequence : counter.lastPublished;
   for (let at = 1n; at <= end; at += 1n) {
-    if (!present.has(at) && !erasedOnLog.has(at) && !listed.has(at)) lost.push(at);
+    if (!present.has(at) && !erasedOnLog.has(at) && !isWithin(erasedRuns, at)) lost.push(at);
   }
   const differences = {
     topic,
@@ -50,11 +63,11 @@ export function differencesOf(
     counter,
     isAhead: lastSequence > counter.lastSequence,
     lost,
-    unlisted: stored.erased.filter((at) => !listed.has(at)),
-    risen: stored.present.filter((at) => listed.has(at)),
+    unlisted: stored.erased.filter((at) => !isWithin(erasedRuns, at)),
+    risen,
     overrun: consumedTo > nextOffset ? consumedTo : undefined,
   };
-  const { isAhead, unlisted, risen, overrun } = differences;
+  const { isAhead, unlisted, overrun } = differences;
   const isDifferent = isAhead || lost.length + unlisted.length + risen.length > 0;
   return isDifferent || overrun !== undefined ? differences : undefined;
 }
