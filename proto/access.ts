@@ -71,7 +71,13 @@ export const methodAccess: Readonly<Record<string, Access>> = {
     'analytics',
     'keys',
   ),
-  '/lethe.log.v1.SequenceService/Heads': forServices('analytics', 'keys'),
+  '/lethe.log.v1.SequenceService/Heads': forServices(
+    'tickets',
+    'predictions',
+    'usage',
+    'analytics',
+    'keys',
+  ),
   '/lethe.keys.v1.KeyService/CreateTenant': forServices('privacy'),
   '/lethe.keys.v1.KeyService/Lease': forServices(
     'tickets',

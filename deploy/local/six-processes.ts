@@ -37,6 +37,8 @@ export interface SixProcesses {
   readonly clickHouse: LocalClickHouse;
   readonly services: ReadonlyMap<ServiceName, ServiceProcess>;
   service(name: ServiceName): ServiceProcess;
+  /** One more process of a service, at ports of its own; not started, and known to no other. */
+  anotherOf(name: ServiceName): Promise<ServiceProcess>;
   /** Ends everything and removes every file. */
   stop(): Promise<void>;
 }
@@ -79,7 +81,11 @@ async function startAll(
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const systems = await startSystems(wish.vaultBinary, ends);
   createSchemas(systems.postgres);
-  const services = await createServices(wish, systems, folder);
+  const make = await processMaker(wish, systems, folder);
+  const ports = await takePorts();
+  const services = new Map(
+    serviceNames.map((name) => [name, make(name, ports, portsFor(name, ports))]),
+  );
   const service = (name: ServiceName): ServiceProcess => {
     const found = services.get(name);
     if (found === undefined) throw new RangeError(`no service ${name}`);
@@ -91,7 +97,12 @@ async function startAll(
   const address = await startRouter(services, folder, ends);
   const info = { address, healthAddress: address, pid: process.pid };
   writeFileSync(path.join(folder, 'server.json'), `${JSON.stringify(info)}\n`);
-  return { ...systems, dataFolder: folder, address, services, service, stop };
+  const anotherOf = async (name: ServiceName) => {
+    const another = make(name, ports, portsFor(name, await takePorts()));
+    ends.push(async () => void (await another.end('SIGKILL')));
+    return another;
+  };
+  return { ...systems, dataFolder: folder, address, services, service, anotherOf, stop };
 }
 
 type End = () => Promise<void>;
@@ -117,7 +128,8 @@ async function startSystems(vaultBinary: string, ends: End[]): Promise<Systems> 
   return { kafka, postgres, vault, clickHouse };
 }
 
-async function createServices(wish: SixProcessesWish, systems: Systems, folder: string) {
+/** Answers how to make the process of a service, given all ports and its own. */
+async function processMaker(wish: SixProcessesWish, systems: Systems, folder: string) {
   const { kafka, postgres, vault, clickHouse } = systems;
   const { authorityPem, env } = writeIdentities(folder);
   const common = {
@@ -140,20 +152,21 @@ async function createServices(wish: SixProcessesWish, systems: Systems, folder: 
     },
     privacy: { LETHE_PRIVACY_SIGNING_KEY_FILE: path.join(folder, 'certificate-signing.jwk') },
   };
-  const ports = await takePorts();
-  return new Map(
-    serviceNames.map((name) => {
-      const addresses = addressesOf(name, ports, postgres);
-      const process = serviceProcess({
-        name,
-        env: { ...common, ...env(name), ...own[name], ...addresses, ...wish.env },
-        logFile: path.join(folder, `${name}.log`),
-        ports: portsFor(name, ports),
-        authorityPem,
-      });
-      return [name, process] as const;
-    }),
-  );
+  return (name: ServiceName, ports: Ports, mine: OwnPorts): ServiceProcess =>
+    serviceProcess({
+      name,
+      env: {
+        ...common,
+        ...env(name),
+        ...own[name],
+        ...addressesOf(name, ports, mine),
+        LETHE_POSTGRES_URL: `postgres://${name}@127.0.0.1:${postgres.port}/postgres`,
+        ...wish.env,
+      },
+      logFile: path.join(folder, `${name}.log`),
+      ports: mine,
+      authorityPem,
+    });
 }
 
 async function startRouter(
@@ -251,24 +264,20 @@ async function takePorts(): Promise<Ports> {
   return taken;
 }
 
+type OwnPorts = ReturnType<typeof portsFor>;
+
 function portsFor(name: ServiceName, ports: Ports) {
   const of = (what: string) => ports.get(`${name} ${what}`) ?? 0;
   return { public: of('public'), internal: of('internal'), health: of('health') };
 }
 
-function addressesOf(
-  name: ServiceName,
-  ports: Ports,
-  postgres: LocalPostgres,
-): Record<string, string> {
-  const mine = portsFor(name, ports);
+function addressesOf(name: ServiceName, ports: Ports, mine: OwnPorts): Record<string, string> {
   const peers = callsOf[name].map((peer) => [
     `LETHE_PEER_${peer.toUpperCase()}`,
     `localhost:${portsFor(peer, ports).internal}`,
   ]);
   return {
     ...(Object.fromEntries(peers) as Record<string, string>),
-    LETHE_POSTGRES_URL: `postgres://${name}@127.0.0.1:${postgres.port}/postgres`,
     LETHE_HEALTH_HOST: '127.0.0.1',
     LETHE_HEALTH_PORT: String(mine.health),
     LETHE_INTERNAL_HOST: '127.0.0.1',

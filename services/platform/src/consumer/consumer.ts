@@ -12,6 +12,7 @@ import { createBackoff } from '../retry/backoff.ts';
 import { isTransient } from '../retry/is-transient.ts';
 import { createCatchUps } from './catch-ups.ts';
 import { readCheckpoints } from './checkpoints.ts';
+import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
 import type { ConsumerSchema } from './tables.ts';
@@ -55,8 +56,7 @@ export interface Consumer {
   /**
    * Resolves once everything that was on the log when it was called has been applied, by this or another owner of the
    * partition. Rejects when a partition stops before that, or the consumer does, or the log cannot be reached for the
-   * question. Asks for every partition of the topics: a process that is assigned only some of them would wait for ever;
-   * the embedded log assigns all.
+   * question. Of partitions that another process of the service has, its checkpoint in the shared database tells.
    */
   caughtUp(): Promise<void>;
 }
@@ -90,6 +90,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   readonly #stopping = new AbortController();
   readonly #backoff = createBackoff(200, 15_000);
   readonly #catchUps = createCatchUps();
+  #reader: LogReader | undefined;
   #running: Promise<void> | undefined;
   #problem: string | undefined;
 
@@ -122,7 +123,36 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
       const offsets = await eventLog.endOffsets(topic);
       for (const [partition, end] of offsets.entries()) ends.set(nameOf({ topic, partition }), end);
     }
-    return this.#catchUps.wait(ends);
+    const settled = new AbortController();
+    void this.#watchOthers(ends, AbortSignal.any([settled.signal, this.#stopping.signal]));
+    try {
+      await this.#catchUps.wait(ends);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  async #watchOthers(ends: ReadonlyMap<string, bigint>, signal: AbortSignal): Promise<void> {
+    const { name, db, peers, clock, logger, topics, eventLog } = this.#options;
+    const all = topics.flatMap((topic) =>
+      Array.from({ length: eventLog.partitionsOf(topic) }, (_, partition) => ({
+        topic,
+        partition,
+      })),
+    );
+    await watchOthersProgress({
+      name,
+      db,
+      peers,
+      clock,
+      logger,
+      topics,
+      elsewhere: () => all.filter((each) => this.#reader?.holds?.(each) === false),
+      applied: (partition) => {
+        this.#catchUps.note(nameOf(partition), ends.get(nameOf(partition)) ?? 0n, undefined);
+      },
+      signal,
+    });
   }
 
   async #run(): Promise<void> {
@@ -159,6 +189,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
       topics,
       startAt: (assigned) => this.#assign(assigned),
     });
+    this.#reader = reader;
     try {
       while (!signal.aborted) {
         for (const assigned of this.#assigned.values()) this.#noteProgress(assigned, reader);
@@ -170,6 +201,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
       broken.signal.throwIfAborted();
     } finally {
       await Promise.all(this.#inFlight);
+      this.#reader = undefined;
       await reader.close();
     }
   }

@@ -87,3 +87,8 @@ export class PartitionBuffer {
     this.#sizeBytes = 0;
   }
 }
+
+/** In maps and messages. */
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -2,7 +2,7 @@ import type { Consumer, EachBatchPayload, IMemberAssignment, Kafka } from 'kafka
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { createWakeable, sleepQuietly, type Wakeable } from '../lifecycle/wakeable.ts';
-import { PartitionBuffer } from './kafka-buffer.ts';
+import { nameOf, PartitionBuffer } from './kafka-buffer.ts';
 import type { KafkaTimeouts } from './kafka-client.ts';
 import { decodeMessage } from './kafka-entry.ts';
 import { kafkaError } from './kafka-error.ts';
@@ -137,6 +137,10 @@ class KafkaReader implements LogReader {
 
   position(partition: TopicPartition): bigint {
     return this.#bufferOf(partition).position;
+  }
+
+  holds(partition: TopicPartition): boolean {
+    return this.#buffers.get(nameOf(partition))?.isStarted === true;
   }
 
   async close(): Promise<void> {
@@ -291,8 +295,4 @@ class KafkaReader implements LogReader {
     }
     return batches;
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

@@ -83,6 +83,8 @@ export interface LogReader {
    * the log's own). Reaches `endOffsets`, which the last entry's offset plus one need not.
    */
   position(partition: TopicPartition): bigint;
+  /** Whether this member has the partition now. Absent where each reader has all. */
+  holds?(partition: TopicPartition): boolean;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { serviceNames } from '@lethe/proto/access.ts';
+import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
+import { whyNoKafka } from '../../deploy/local/kafka.ts';
+import { findPostgresBinaries } from '../../deploy/local/postgres.ts';
+import { jsonLine, runLethe } from '../harness/lethe.ts';
+import { createProcessKeeper, type ProcessKeeper } from '../harness/processes.ts';
+import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
+import { vaultBinary } from './vault-binary.ts';
+
+const anchor = new Date().toISOString().slice(0, 10);
+const helpDesk = ['--events', '4000', '--tenants', '3', '--days', '30', '--anchor', anchor];
+const servingWithinMs = 60_000;
+/** The exit code of a command that no server answers. */
+const unreachable = 3;
+
+interface Receipt {
+  readonly service: string;
+  readonly records: number;
+  readonly rows: number;
+}
+
+/** What the tour leaves in its data folder. */
+function leftBy(dataFolder: string) {
+  const state = JSON.parse(readFileSync(join(dataFolder, 'tour.json'), 'utf8')) as {
+    readonly stage: string;
+    readonly totalsBefore: Readonly<Record<string, string>>;
+  };
+  const certificates = join(dataFolder, 'certificates');
+  const [file = ''] = readdirSync(certificates);
+  const [, payload = ''] = readFileSync(join(certificates, file), 'utf8').split('.');
+  const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
+  return { ...state, receipts: receiptsIn(claims) };
+}
+
+function receiptsIn(claims: unknown): readonly Receipt[] {
+  const { receipts } = claims as { readonly receipts: readonly Receipt[] };
+  const counts = receipts.map(({ service, records, rows }) => ({ service, records, rows }));
+  return counts.toSorted((a, b) => a.service.localeCompare(b.service));
+}
+
+interface Status {
+  readonly healthy: boolean;
+  readonly totals: readonly { readonly metric: string; readonly exact: number }[];
+}
+
+describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', function () {
+  this.timeout(600_000);
+  let six: SixProcesses;
+  let keeper: ProcessKeeper;
+  let folder: string;
+
+  before(async function () {
+    const binary = await vaultBinary(process.env['CI'] === 'true');
+    const why = binary === undefined ? 'no Vault' : whyNoKafka();
+    if (binary === undefined || why !== undefined || findPostgresBinaries() === undefined) {
+      console.warn(`SKIPPED: six processes: ${why ?? 'no PostgreSQL'}`);
+      assert.notEqual(process.env['CI'], 'true');
+      this.skip();
+    }
+    folder = makeFolder();
+    keeper = createProcessKeeper();
+    // Those that others wait for come last.
+    const order = ['analytics', 'usage', 'predictions', 'tickets', 'privacy', 'keys'] as const;
+    six = await startSixProcesses({ vaultBinary: binary, order, logLevel: 'debug' });
+    console.log(`    Kafka ${six.kafka.version}, ${six.postgres.version}, ${six.vault.version}`);
+  });
+  after(async () => {
+    await keeper?.stopAll();
+    await six?.stop();
+    if (folder !== undefined) removeFolder(folder);
+  });
+  const lethe = async (...args: readonly string[]) =>
+    await runLethe(keeper, [...args, '--data', six.dataFolder]);
+  const status = async () => jsonLine<Status>(await lethe('status', '--json'));
+
+  it('take every event while each of them is stopped and started in turn', async () => {
+    const send = async () => await lethe('generate', '--send', ...helpDesk);
+    // The command gives up when a service is away for longer than some seconds, as one without a second process is.
+    const sendUntilSent = async (): Promise<void> => {
+      const { exitCode, stderr } = await send();
+      assert.ok(exitCode === 0 || exitCode === unreachable, stderr);
+      if (exitCode !== 0) await sendUntilSent();
+    };
+    const sending = sendUntilSent();
+    for (const name of serviceNames) {
+      const service = six.service(name);
+      assert.equal(await service.end('SIGTERM'), 0, `${name} drains and exits 0`);
+      service.start();
+      await service.untilServing(servingWithinMs);
+    }
+    await sending;
+  });
+
+  // What was sent above is sent once more: each event that was lost or counted twice meanwhile would show.
+  it('tour with the totals and the erasure of one process on embedded stores', async () => {
+    const toured = await lethe('tour', ...helpDesk);
+    assert.equal(toured.exitCode, 0, toured.stdout + toured.stderr);
+    assert.match(toured.stdout, /totals are equal before and after/);
+    assert.match(toured.stdout, /The certificate holds\./);
+    const embedded = join(folder, 'embedded');
+    const ports = ['--port', '0', '--health-port', '0'];
+    const up = ['up', '--tour', '--once', '--data', embedded, ...helpDesk, ...ports];
+    const standalone = await runLethe(keeper, up);
+    assert.equal(standalone.exitCode, 0, standalone.stderr);
+    assert.deepEqual(leftBy(six.dataFolder), leftBy(embedded));
+    assert.equal((await status()).healthy, true);
+  });
+
+  it('know one process of keys alone: a second waits, and goes on when the first ends', async () => {
+    const keys = six.service('keys');
+    const second = await six.anotherOf('keys');
+    second.start();
+    for (;;) {
+      const said = await second.health();
+      if (said?.waitsFor?.includes('another process of keys') === true) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(await keys.end('SIGTERM'), 0);
+    await second.untilServing(servingWithinMs);
+    assert.equal(await second.end('SIGTERM'), 0);
+    keys.start();
+    await keys.untilServing(servingWithinMs);
+  });
+});
