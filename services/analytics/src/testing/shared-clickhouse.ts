@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ClickHouseClient, createClient } from '@clickhouse/client';
 import { createChdbConnection } from 'chdb/connection';
+import { openClickHouse, parseClickHouseConfig } from '../ledger/clickhouse-config.ts';
 
 type ClientOptions = NonNullable<Parameters<typeof createClient>[0]>;
 
@@ -18,6 +19,13 @@ function once<Result>(make: () => Result): () => Result {
 }
 
 const openShared = once((): ClickHouseClient => {
+  // The same suites over HTTP, where a contract names a server.
+  const { LETHE_TEST_CLICKHOUSE_URL: url, LETHE_TEST_CLICKHOUSE_PASSWORD_FILE: passwordFile } =
+    process.env;
+  if (url !== undefined && passwordFile !== undefined) {
+    const env = { LETHE_CLICKHOUSE_URL: url, LETHE_CLICKHOUSE_PASSWORD_FILE: passwordFile };
+    return openClickHouse(parseClickHouseConfig(env), 4);
+  }
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-test-chdb-'));
   // Never closed: a query after the engine's owner ended would hang.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
