@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { jsonLine, runLethe } from '../harness/lethe.ts';
+import { createProcessKeeper } from '../harness/processes.ts';
+import { startServer } from '../harness/server.ts';
+import { makeRepairWorld, type RepairWorld, type Report } from '../journeys/repair-world.ts';
+
+describe('further damages of a data folder', function () {
+  this.timeout(600_000);
+  let world: RepairWorld;
+  before(async () => {
+    world = await makeRepairWorld();
+  });
+  after(async () => await world.remove());
+
+  it('none: there is nothing to repair', async () => {
+    const keeper = createProcessKeeper();
+    const { exitCode, stdout } = await runLethe(keeper, ['repair', '--data', world.original]);
+    assert.deepEqual([exitCode, stdout], [0, 'Nothing to repair.\n']);
+    await keeper.stopAll();
+  });
+
+  it('a server works on it: it is left alone', async () => {
+    const keeper = createProcessKeeper();
+    const dataFolder = world.copied('in-use');
+    const logFile = join(world.folder, 'in-use.log');
+    const server = await startServer(keeper, { dataFolder, logFile });
+    const refused = await world.repair(dataFolder, '--yes');
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /DATA_FOLDER_IN_USE/);
+    await server.stop();
+    await keeper.stopAll();
+  });
+});
+
+describe('stores of a data folder that were lost or made half', function () {
+  this.timeout(600_000);
+  let world: RepairWorld;
+  before(async () => {
+    world = await makeRepairWorld();
+  });
+  after(async () => await world.remove());
+
+  it('a ledger that is newer than database and log would be counted twice', async () => {
+    const dataFolder = world.copied('newer-ledger');
+    for (const name of ['pg', 'log.sqlite']) rmSync(join(dataFolder, name), { recursive: true });
+    assert.equal(await world.refusedStart(dataFolder), 'LEDGER_AHEAD_OF_TABLE');
+  });
+
+  it('a log that is gone is made of what the database has', async () => {
+    const dataFolder = world.copied('no-log');
+    writeFileSync(join(dataFolder, 'log.sqlite'), 'no database at all');
+    assert.equal(await world.refusedStart(dataFolder), 'STORE_DAMAGED');
+    await world.mend(dataFolder);
+    await world.assertWhole(dataFolder);
+  });
+
+  it('a ledger that is gone is made of its manifests', async () => {
+    const dataFolder = world.copied('no-ledger');
+    renameSync(join(dataFolder, 'chdb'), join(world.folder, 'lost-ledger'));
+    assert.equal(await world.refusedStart(dataFolder), 'LEDGER_BEHIND_TABLE');
+    await world.mend(dataFolder);
+    await world.assertWhole(dataFolder);
+  });
+
+  it('a damaged signing key is kept aside, a damaged keyring is past mending', async () => {
+    const dataFolder = world.copied('no-keys');
+    writeFileSync(join(dataFolder, 'issuer.jwk'), '{"kty":');
+    await world.mend(dataFolder);
+    writeFileSync(join(dataFolder, 'keyring.json'), '{"format":1,');
+    const answer = await world.repair(dataFolder, '--yes');
+    assert.equal(answer.exitCode, 1);
+    const [finding] = jsonLine<Report>(answer).findings;
+    assert.deepEqual([finding?.store, finding?.state], ['keys', 'lost']);
+  });
+
+  it('a database whose first start was interrupted is made anew', async () => {
+    const dataFolder = world.copied('half-made');
+    for (const name of ['pg', 'chdb', 'log.sqlite']) {
+      rmSync(join(dataFolder, name), { recursive: true });
+    }
+    cpSync(join(world.original, 'pg', 'global'), join(dataFolder, 'pg', 'global'), {
+      recursive: true,
+    });
+    assert.equal(await world.refusedStart(dataFolder), 'STORE_DAMAGED');
+    // What a process leaves that dies while it makes the folder.
+    writeFileSync(join(dataFolder, 'pg.creating'), '');
+    await world.serve(dataFolder, async () => await Promise.resolve());
+  });
+});
