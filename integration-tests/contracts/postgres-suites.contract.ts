@@ -7,7 +7,7 @@ const suites = [
   ...['fence-lock', 'lock-session', 'migrate'].map(
     (name) => `services/platform/src/database/${name}.test.ts`,
   ),
-  'services/platform/src/{outbox,consumer,event-store,receipts}/**/*.test.ts',
+  'services/platform/src/{outbox,consumer,parking,event-store,rebuild,receipts}/**/*.test.ts',
   'services/{keys,privacy,tickets,predictions,usage,analytics}/src/**/*.test.ts',
   'integration-tests/races/**/*.test.ts',
 ];

@@ -266,6 +266,23 @@ describe('parking', function () {
     assert.deepEqual(await parked(), []);
   });
 
+  it('keeps a batch that comes while the last of a stream is replayed from parking behind nothing', async () => {
+    await append(1n, [writeOf(1, 1), writeOf(2, 1)]);
+    const consumer = create(failAt(new Set([1n])));
+    await consumer.caughtUp();
+    let arriving: Promise<void> | undefined;
+    const end = await replay(1, async (step) => {
+      if (step !== 'after-write') return;
+      // The replay's transaction is about to commit: on PostgreSQL the consumer's runs beside it.
+      arriving = append(3n, [writeOf(3, 1)]).then(async () => consumer.caughtUp());
+      await systemClock.sleep(300);
+    });
+    assert.equal(end?.state, 'done');
+    await arriving;
+    assert.deepEqual(await parked(), []);
+    assert.deepEqual(await appliedOf(db, zero), [1n, 2n, 3n]);
+  });
+
   describe('and erasure', () => {
     const erase = async (stream: number, incarnation: number): Promise<number> => {
       const scope = { kind: 'ticket', token: tokenOf(stream) } as const;
