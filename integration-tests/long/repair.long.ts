@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { jsonLine, runLethe } from '../harness/lethe.ts';
+import { jsonLine, runLethe, saidError } from '../harness/lethe.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { startServer } from '../harness/server.ts';
+import { openTables } from '../harness/stored-tables.ts';
 import { makeRepairWorld, type RepairWorld, type Report } from '../journeys/repair-world.ts';
 
 describe('further damages of a data folder', function () {
@@ -73,6 +74,22 @@ describe('stores of a data folder that were lost or made half', function () {
     assert.equal(answer.exitCode, 1);
     const [finding] = jsonLine<Report>(answer).findings;
     assert.deepEqual([finding?.store, finding?.state], ['keys', 'lost']);
+  });
+
+  it('an older version leaves a newer folder as it is, and says so', async () => {
+    const dataFolder = world.copied('newer');
+    const tables = await openTables(dataFolder);
+    await tables.exec(
+      `insert into tickets.kysely_migration values ('9999-of-the-future', '2030-01-01')`,
+    );
+    await tables.close();
+    assert.equal(await world.refusedStart(dataFolder), 'SCHEMA_NEWER');
+    const refused = saidError(await world.repair(dataFolder, '--yes'));
+    assert.equal(refused.reason, 'SCHEMA_NEWER');
+    assert.match(refused.next ?? '', /newer/);
+    writeFileSync(join(dataFolder, 'version.json'), '{"format":99}');
+    assert.equal(await world.refusedStart(dataFolder), 'DATA_FOLDER_NEWER');
+    assert.equal(saidError(await world.repair(dataFolder, '--yes')).reason, 'DATA_FOLDER_NEWER');
   });
 
   it('a database whose first start was interrupted is made anew', async () => {

@@ -55,6 +55,14 @@ async function migrateInTransaction<Schema>(
   });
 }
 
+/** Throws SCHEMA_NEWER as `migrateToLatest` does, and changes nothing. */
+export async function assertNotNewer<Schema>(
+  db: Kysely<Schema>,
+  migrations: Migrations,
+): Promise<void> {
+  await refuseNewer(db, await currentSchema(db), migrations);
+}
+
 async function currentSchema<Schema>(db: Kysely<Schema>): Promise<string> {
   const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(db);
   const name = rows[0]?.name;

@@ -13,6 +13,7 @@ import { explainFullDisk } from '../full-disk.ts';
 import { openDatabases, openEventLog } from '../stores.ts';
 import { createApplyAhead } from './apply-ahead.ts';
 import type { Finding, Lost, Mendable } from './finding.ts';
+import { assertKnownSchemas } from './known-schemas.ts';
 import { type Aside, lookAtFolder, lookAtKeys, lookAtLogFile } from './look-at-files.ts';
 import { withLedger } from './look-at-ledger.ts';
 import { lookAtTables } from './look-at-tables.ts';
@@ -38,7 +39,8 @@ export interface RepairReport {
 /**
  * Looks at every store of a data folder on which no server works, and mends what it can: files first, then the log
  * against the tables, then the ledger against both. Each step may be repeated; if the process dies, the next run goes on.
- * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_UNUSABLE (no such folder), DATA_FOLDER_NEWER, STORE_FULL.
+ * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_UNUSABLE (no such folder), DATA_FOLDER_NEWER,
+ * SCHEMA_NEWER, STORE_FULL.
  */
 export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
   if (!existsSync(wish.dataFolder)) {
@@ -77,6 +79,7 @@ async function repairHeld(folder: DataFolder, wish: RepairWish): Promise<RepairR
   const databases = await openOrLose(folder, wish, findings);
   if (databases === undefined) return { findings, isCutShort: true };
   try {
+    await assertKnownSchemas(databases);
     await settleLog(folder, databases, wish, settle);
     const db = databases.database<AnalyticsSchema>('analytics');
     await withLedger(folder, db, aside, settle);
