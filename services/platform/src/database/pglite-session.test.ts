@@ -32,8 +32,8 @@ describe('a PGlite session', () => {
       (reason) => told.push(reason),
     );
     const first = CompiledQuery.raw('select 1');
-    await assert.rejects(session.executeQuery(first), { reason: 'STORE_UNAVAILABLE' });
-    const stopped = { reason: 'STORE_UNAVAILABLE', message: /has stopped.*No space left/ };
+    await assert.rejects(session.executeQuery(first), { reason: 'STORE_FULL' });
+    const stopped = { reason: 'STORE_FULL', message: /has stopped.*No space left/ };
     await assert.rejects(session.executeQuery(CompiledQuery.raw('select 2')), stopped);
     await assert.rejects(session.begin({}), stopped);
     await assert.rejects(session.useSchema('any'), stopped);

@@ -85,7 +85,9 @@ export class PgliteSession implements DatabaseConnection {
       if (isLastWord(error)) {
         const said = clean instanceof Error ? clean.message : 'no reason given';
         const reason = `the embedded database has stopped: ${said}`;
-        this.#stopped = new ServiceError('STORE_UNAVAILABLE', reason, { cause: clean });
+        const isFull = clean instanceof ServiceError && clean.reason === 'STORE_FULL';
+        const code = isFull ? 'STORE_FULL' : 'STORE_UNAVAILABLE';
+        this.#stopped = new ServiceError(code, reason, { cause: clean });
         this.#onStopped(reason);
       }
       throw clean;
