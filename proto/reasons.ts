@@ -221,7 +221,7 @@ export const reasons = {
   KMS_MISCONFIGURED: {
     code: 'FAILED_PRECONDITION',
     meaning: 'The KMS, or a key in it, is set up in a way that Lethe cannot use or must not trust.',
-    next: 'Correct what the message names; see docs/operators/vault.md.',
+    next: 'Correct what the message names; see docs/operators/vault.md, or aws-kms.md there.',
   },
   HOLDER_UNREGISTERED: {
     code: 'UNAVAILABLE',
