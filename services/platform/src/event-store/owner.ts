@@ -17,7 +17,7 @@ import { createRelay } from '../outbox/relay.ts';
 import { sequenceServiceHandlers } from '../outbox/sequence-service.ts';
 import type { ParkingOptions } from '../parking/park.ts';
 import type { ReplayPorts } from '../parking/replay.ts';
-import { dropErased } from '../parking/store.ts';
+import { countErased, dropErased } from '../parking/store.ts';
 import { createOwnerRebuildRpc } from '../rebuild/owner-rebuild-rpc.ts';
 import type { RebuildRpc } from '../rebuild/rebuild-handler.ts';
 import { removeRebuildWork } from '../rebuild/rebuild-owner.ts';
@@ -32,7 +32,7 @@ import {
 import { createObserver, type LeasedObservations, type Observer } from './observe.ts';
 import { createErasureEffect } from './erasure-effect.ts';
 import { createErasureJobs, type ErasureJobPorts } from './erasure-job.ts';
-import { previewErasure } from './erasure-preview.ts';
+import { type PreviewPorts, previewErasure } from './erasure-preview.ts';
 import { storeSequences } from './event-index.ts';
 import type { EventFamily } from './family.ts';
 import type { EventStoreSchema } from './tables.ts';
@@ -113,12 +113,12 @@ export function createEventOwner<Command, State>(
     internalApi: [
       registerService(SequenceServiceService, sequenceServiceHandlers(db, topic, clock)),
       registerService(ErasureParticipantServiceService, {
-        previewErasure: previewErasure({ family, db }),
+        previewErasure: previewErasure({ family, db, ...parkedByErasure(owner, db) }),
       }),
     ],
     start: async () => {
       await migrateToLatest(db, owner.migrations);
-      if (await removeRebuildWork(db)) {
+      if (await removeRebuildWork(db, clock)) {
         ports.logger.info({ component: 'rebuild' }, 'removed the work of an unfinished rebuild');
       }
       await loops.start();
@@ -158,17 +158,18 @@ function createObserving<Command, State>(
   };
 }
 
-/** Drops what is parked of erased streams, whose fences stand: a step of the erasure's job. */
-function dropParkedOf<Command, State>({
-  observes,
-}: EventOwner<Command, State>): Pick<ErasureJobPorts, 'dropParked'> {
+/** What erasures do to the parked records of this owner's consumer: its preview and a step of its job. */
+function parkedByErasure<Command, State>(
+  { family, observes }: EventOwner<Command, State>,
+  db: Kysely<EventStoreSchema>,
+): Pick<ErasureJobPorts, 'dropParked'> & Pick<PreviewPorts, 'countParked'> {
   const { topics, parks } = observes ?? {};
   if (topics === undefined || parks === undefined) return {};
+  const ofKind = topics.filter((topic) => parks.streamKindOf(topic) === family.streamKind);
   return {
-    dropParked: async (tx, tenantId, kind, streams) => {
-      const ofKind = topics.filter((topic) => parks.streamKindOf(topic) === kind);
-      return dropErased(tx, tenantId, ofKind, streams);
-    },
+    // The fences stand: nothing of these streams is parked or replayed any more.
+    dropParked: async (tx, tenantId, streams) => dropErased(tx, tenantId, ofKind, streams),
+    countParked: async (tenantId, streams) => countErased(db, tenantId, ofKind, streams),
   };
 }
 
@@ -189,7 +190,7 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
     logger,
     onEnqueued: () => relay.wake(),
     onReceipt: () => receipts.wake(),
-    ...dropParkedOf(owner),
+    ...parkedByErasure(owner, db),
   });
   const effect = createErasureEffect({ service, clock, onJob: () => jobs.wake() });
   const topics = ['privacy.v1'] as const;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Kysely, sql } from 'kysely';
+import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { EventFamily, StateCodec } from '../event-store/family.ts';
 import { type OpenedRecord, openRecords } from '../event-store/open-records.ts';
@@ -8,6 +9,7 @@ import type { EventStoreSchema } from '../event-store/tables.ts';
 import type { TenantId } from '../ids/ids.ts';
 import type { HeldLease, KeyClient, LeaseRefusal } from '../key-client/port.ts';
 import type { RandomBytes } from '../lifecycle/clock.ts';
+import { poisonReasonOf } from '../parking/poison.ts';
 import { openValue, sealValue } from '../sealing/value.ts';
 import { noteStreamKeys } from './changed-rows.ts';
 import { unconfirmed } from './derived-tables.ts';
@@ -122,15 +124,33 @@ async function foldAll<State>(
   const isDeep = ({ header }: { readonly header?: { readonly type: string } | undefined }) =>
     rules.contentTypes.has(header?.type ?? '');
   const opened = new Map<unknown, OpenedRecord>();
-  const openInto = async (records: typeof all, withContent: boolean): Promise<void> => {
+  const openInto = async (records: readonly LogRecord[], withContent: boolean): Promise<void> => {
+    if (records.length === 0) return;
     const wants = (kind: string) => kind === 'facts' || (withContent && kind === 'content');
     for (const one of await openRecords(keys, tenantId, records, wants))
       opened.set(one.record, one);
   };
-  await openInto([...all.filter((record) => !isDeep(record)), ...observed], false);
-  const deep = all.filter(isDeep);
-  if (deep.length > 0) await openInto(deep, true);
+  await openInto(
+    all.filter((record) => !isDeep(record)),
+    false,
+  );
+  await openInto(all.filter(isDeep), true);
+  await openOrLeave(observed, async (records) => openInto(records, false));
   return streams.map((stream) => ({ stream, state: foldOne(rules, stream, opened) }));
+}
+
+/** Of another owner's records, those that cannot be opened stay closed: their streams are taken over as they stand. */
+async function openOrLeave(
+  records: readonly LogRecord[],
+  open: (records: readonly LogRecord[]) => Promise<void>,
+): Promise<void> {
+  try {
+    await open(records);
+  } catch (error) {
+    if (poisonReasonOf(error) === undefined) throw error;
+    if (records.length < 2) return;
+    for (const record of records) await openOrLeave([record], open);
+  }
 }
 
 function foldOne<State>(
@@ -146,10 +166,9 @@ function foldOne<State>(
     if (one.erasedParts.some((part) => part === 'facts' || part === 'content')) return 'erased';
     state = rules.fold(state, one);
   }
-  const { observed } = stream;
-  const seen = observed === undefined ? undefined : opened.get(observed);
-  if (seen !== undefined && rules.observed !== undefined) {
-    if (seen.erasedParts.length > 0) return 'erased';
+  if (stream.observed !== undefined && rules.observed !== undefined) {
+    const seen = opened.get(stream.observed);
+    if (seen === undefined || seen.erasedParts.length > 0) return 'erased';
     state = rules.observed.fold(state, seen);
   }
   return state ?? 'erased';

@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Clock } from '../lifecycle/clock.ts';
 import {
   changesOf,
   type DerivedTable,
@@ -8,6 +9,7 @@ import {
   suspectsOf,
   workPrefix,
 } from './derived-tables.ts';
+import { withTablesLocked } from './table-locks.ts';
 
 /**
  * Creates the fresh tables, with the indexes of the live ones, and from the same moment on notes the key of every live
@@ -16,8 +18,8 @@ import {
  * If the process dies afterwards, the live tables are as they were but for the triggers, which `removeWork` takes away
  * at the next start or rebuild.
  */
-export async function createFreshTables<Schema>(db: Kysely<Schema>): Promise<void> {
-  await db.transaction().execute(async (tx) => {
+export async function createFreshTables<Schema>(db: Kysely<Schema>, clock: Clock): Promise<void> {
+  await withTablesLocked(db, clock, 'writers', async (tx) => {
     await sql`create table ${sql.id(`${workPrefix}observed`)} (
       tenant_id text collate "C" not null, token text collate "C" not null, record bytea not null,
       primary key (tenant_id, token))`.execute(tx);
@@ -51,27 +53,34 @@ export async function exchangeTables<Schema>(tx: Transaction<Schema>): Promise<v
 }
 
 /** Drops what a rebuild left behind, this one or one that died; answers whether there was anything. */
-export async function removeWork<Schema>(db: Kysely<Schema>): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
-    const { rows: functions } = await sql<{ name: string }>`
-      select proname as name from pg_proc
-      where pronamespace = current_schema()::regnamespace and starts_with(proname, ${workPrefix})`.execute(
-      tx,
-    );
-    // With its triggers.
-    for (const { name } of functions) await run(tx, `drop function ${name}() cascade`);
-    const { rows: tables } = await sql<{ name: string }>`
-      select relname as name from pg_class
-      where relnamespace = current_schema()::regnamespace and relkind = 'r'
-        and starts_with(relname, ${workPrefix})`.execute(tx);
-    for (const { name } of tables) await run(tx, `drop table ${name}`);
-    return functions.length + tables.length > 0;
-  });
+export async function removeWork<Schema>(db: Kysely<Schema>, clock: Clock): Promise<boolean> {
+  const functions = await functionsOf(db);
+  if (functions.length > 0) {
+    await withTablesLocked(db, clock, 'all', async (tx) => {
+      // With their triggers on the live tables.
+      for (const name of functions) await run(tx, `drop function ${name}() cascade`);
+    });
+  }
+  const { rows: tables } = await sql<{ name: string }>`
+    select relname as name from pg_class
+    where relnamespace = current_schema()::regnamespace and relkind = 'r'
+      and starts_with(relname, ${workPrefix})`.execute(db);
+  for (const { name } of tables) await run(db, `drop table if exists ${name}`);
+  return functions.length + tables.length > 0;
+}
+
+async function functionsOf<Schema>(db: Kysely<Schema>): Promise<readonly string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select proname as name from pg_proc
+    where pronamespace = current_schema()::regnamespace and starts_with(proname, ${workPrefix})`.execute(
+    db,
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** A statement of names of ours alone. */
-async function run<Schema>(tx: Transaction<Schema>, statement: string): Promise<void> {
-  await sql.raw(statement).execute(tx);
+async function run<Schema>(db: Kysely<Schema>, statement: string): Promise<void> {
+  await sql.raw(statement).execute(db);
 }
 
 interface IndexToMake {

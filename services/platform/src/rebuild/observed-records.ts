@@ -1,8 +1,10 @@
 import { type Kysely, sql } from 'kysely';
 import { readCheckpoints } from '../consumer/checkpoints.ts';
-import type { EventLog } from '../event-log/port.ts';
+import type { EventLog, LogEntry } from '../event-log/port.ts';
 import { partitionOf } from '../event-store/streams.ts';
 import type { EventStoreSchema } from '../event-store/tables.ts';
+import { poisonReasonOf } from '../parking/poison.ts';
+import { noteStreamKeys } from './changed-rows.ts';
 import { unconfirmed } from './derived-tables.ts';
 import { type ReadRecord, readLogRecord } from './log-record.ts';
 import { readTopic } from './read-topic.ts';
@@ -34,13 +36,44 @@ export async function loadObserved<State>(
   const ends = (await readCheckpoints(db, partitions)).map(({ nextOffset }) => nextOffset);
   for await (const { partition, entries } of readTopic(eventLog, { group, topic, ends, signal })) {
     const read = entries.flatMap((entry) =>
-      entry.kind === 'record' ? [readLogRecord(topic, partition, entry)] : [],
+      entry.kind === 'record' ? (readOrNothing(topic, partition, entry) ?? []) : [],
     );
     await keepLast(
       ports,
       read.filter(({ type, resealed }) => types.has(type) && !resealed),
     );
   }
+  await leaveOutParked(db, topic);
+}
+
+/** What is no record is parked, and so is what follows it: see `leaveOutParked`. */
+function readOrNothing(
+  topic: string,
+  partition: number,
+  entry: Extract<LogEntry, { kind: 'record' }>,
+): ReadRecord | undefined {
+  try {
+    return readLogRecord(topic, partition, entry);
+  } catch (error) {
+    if (poisonReasonOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** Streams of which something is parked know only what came before it: they are taken over as they stand. */
+async function leaveOutParked(db: Kysely<EventStoreSchema>, topic: string): Promise<void> {
+  const { rows: found } = await sql<{ present: boolean }>`
+    select to_regclass(current_schema() || '.parked_streams') is not null as present`.execute(db);
+  if (found[0]?.present !== true) return;
+  const { rows } = await sql<{ tenant_id: string; token: string; incarnation: number }>`
+    select streams.tenant_id, streams.token, streams.incarnation
+    from rebuild_streams as streams join parked_streams as parked
+      on parked.tenant_id = streams.tenant_id and parked.stream = streams.token
+    where parked.topic = ${topic}`.execute(db);
+  await noteStreamKeys(
+    db,
+    rows.map((row) => ({ ...row, tenantId: row.tenant_id })),
+  );
 }
 
 async function keepLast(

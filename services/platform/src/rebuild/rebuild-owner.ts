@@ -79,7 +79,7 @@ export async function rebuildOwner<State>(
     }
     // All of it on the connection that holds the lock: when that breaks, nothing of ours goes on.
     const underLock = { ...ports, db: session.db };
-    await removeWork(session.db);
+    await removeWork(session.db, ports.clock);
     try {
       return await rebuildUnderLock(underLock, wish);
     } finally {
@@ -89,17 +89,24 @@ export async function rebuildOwner<State>(
 }
 
 /** At the start of a service: removes what a rebuild left that died; answers whether there was anything. */
-export async function removeRebuildWork(db: Kysely<EventStoreSchema>): Promise<boolean> {
+export async function removeRebuildWork(
+  db: Kysely<EventStoreSchema>,
+  clock: Clock,
+): Promise<boolean> {
   return withLockSession(db, async (session) => {
     // Another process of this service may be in the middle of one.
     if (!(await session.tryLock(rebuildLock))) return false;
-    return removeWork(session.db);
+    return removeWork(session.db, clock);
   });
 }
 
-async function removeQuietly<State>({ db, logger }: OwnerRebuildPorts<State>): Promise<void> {
+async function removeQuietly<State>({
+  db,
+  clock,
+  logger,
+}: OwnerRebuildPorts<State>): Promise<void> {
   try {
-    await removeWork(db);
+    await removeWork(db, clock);
   } catch (error) {
     // What ended the rebuild is the news; the next start removes the rest.
     logger.warn({ component: 'rebuild', ...failureFields(error) }, 'work of a rebuild stays');
@@ -114,7 +121,7 @@ async function rebuildUnderLock<State>(
   const { signal } = wish;
   const sinceMs = clock.monotonicMs();
   // 1. From here on every change of a live row is noted. The order of these matters: see `notePending`.
-  await createFreshTables(db);
+  await createFreshTables(db, clock);
   const partitions = eventLog.partitionsOf(family.topic);
   const published = await publishedSequences(db, family.topic, partitions);
   await notePending(db, family.topic);
@@ -128,7 +135,7 @@ async function rebuildUnderLock<State>(
   const streamsUnderErasure = await noteFenced(db, family.streamKind);
   const { changed } = await settle(db);
   // 5. Compare.
-  const counts = await compare(ports, wish, recordsRead);
+  const counts = await compare(ports, wish);
   signal.throwIfAborted();
   wish.onProgress({ phase: RebuildPhase.REBUILD_PHASE_SWAP, done: 0, total: 0 });
   const swapped = await swapOrNot(ports, wish);
@@ -210,14 +217,12 @@ async function foldIfAny<State>(
 async function compare<State>(
   { db }: OwnerRebuildPorts<State>,
   { signal, onProgress }: RebuildWish,
-  recordsRead: number,
 ): Promise<readonly TableCounts[]> {
   let done = 0;
   return compareTables(db, async (rows) => {
     signal.throwIfAborted();
     done += rows;
-    // An index row and a record for each, and a stream for some of them: about.
-    onProgress({ phase: RebuildPhase.REBUILD_PHASE_COMPARE, done, total: 2 * recordsRead });
+    onProgress({ phase: RebuildPhase.REBUILD_PHASE_COMPARE, done, total: 0 });
   });
 }
 

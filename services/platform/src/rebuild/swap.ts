@@ -1,11 +1,9 @@
-import { type Kysely, sql } from 'kysely';
-import { ServiceError } from '../errors/service-error.ts';
-import { DatabaseError } from '../database/database-error.ts';
+import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../lifecycle/clock.ts';
 import { takeOverChanges } from './changed-rows.ts';
 import { type Differences, readDifferences } from './compare.ts';
-import { derivedTables } from './derived-tables.ts';
 import { exchangeTables } from './fresh-tables.ts';
+import { withTablesLocked } from './table-locks.ts';
 
 export interface Settled {
   readonly changed: number;
@@ -17,8 +15,6 @@ export interface Swapped extends Settled {
   readonly exclusiveMs: number;
 }
 
-/** How often a swap that lost a deadlock is tried. */
-const attemptsMax = 5;
 /** With fewer rows than this to take over, the swap goes ahead. */
 const fewChanges = 500;
 const roundsMax = 20;
@@ -53,37 +49,21 @@ export async function swapTables<Schema>(
     changedBefore += changed;
     if (changed < fewChanges) break;
   }
-  for (let attempt = 1; ; attempt += 1) {
-    const sinceMs = clock.monotonicMs();
-    try {
-      const { changed, differences, swapped } = await swapOnce(db, mayDiffer);
-      const exclusiveMs = clock.monotonicMs() - sinceMs;
-      return { changed: changedBefore + changed, differences, swapped, exclusiveMs };
-    } catch (error) {
-      if (attempt === attemptsMax || !lostDeadlock(error)) throw error;
-    }
-  }
+  const sinceMs = clock.monotonicMs();
+  const { changed, differences, swapped } = await withTablesLocked(db, clock, 'all', (tx) =>
+    swapLocked(tx, mayDiffer),
+  );
+  const exclusiveMs = clock.monotonicMs() - sinceMs;
+  return { changed: changedBefore + changed, differences, swapped, exclusiveMs };
 }
 
-async function swapOnce<Schema>(
-  db: Kysely<Schema>,
+async function swapLocked<Schema>(
+  tx: Transaction<Schema>,
   mayDiffer: boolean,
 ): Promise<Settled & { readonly swapped: boolean }> {
-  return db.transaction().execute(async (tx) => {
-    // Jobs take their own row first and these tables after it.
-    await sql`lock table erasure_jobs in exclusive mode`.execute(tx);
-    const names = derivedTables.map(({ name }) => sql.table(name));
-    await sql`lock table ${sql.join(names)} in access exclusive mode`.execute(tx);
-    const changed = await takeOverChanges(tx);
-    const differences = await readDifferences(tx);
-    const swapped = differences.total === 0 || mayDiffer;
-    if (swapped) await exchangeTables(tx);
-    return { changed, differences, swapped };
-  });
-}
-
-/** Class 40: the server chose this transaction to break a circle of waiting. */
-function lostDeadlock(error: unknown): boolean {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  return cause instanceof DatabaseError && cause.sqlState.startsWith('40');
+  const changed = await takeOverChanges(tx);
+  const differences = await readDifferences(tx);
+  const swapped = differences.total === 0 || mayDiffer;
+  if (swapped) await exchangeTables(tx);
+  return { changed, differences, swapped };
 }

@@ -1,0 +1,55 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import { DatabaseError } from '../database/database-error.ts';
+import { ServiceError } from '../errors/service-error.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { derivedTables } from './derived-tables.ts';
+
+/** `writers`: nobody writes these tables meanwhile. `all`: nobody reads them either. */
+export type KeptOut = 'writers' | 'all';
+
+const modes = {
+  writers: 'share row exclusive',
+  all: 'access exclusive',
+} as const satisfies Record<KeptOut, string>;
+
+const attemptsMax = 200;
+const pauseMs = 20;
+
+/** SQLSTATE of a lock that somebody else has. */
+const lockNotAvailable = '55P03';
+
+/**
+ * Runs `work` in a transaction that has locked all derived tables. Other transactions take them in orders of their own
+ * (an append begins with streams, an erasure ends with them, a single statement goes by its joins), so this one waits
+ * for the first while it holds nothing, and for none of the others: when one of those is not free, it lets go and tries
+ * again. So it is never part of a circle. Throws STORE_UNAVAILABLE when it had no luck for some seconds.
+ */
+export async function withTablesLocked<Schema, Result>(
+  db: Kysely<Schema>,
+  clock: Clock,
+  keptOut: KeptOut,
+  work: (tx: Transaction<Schema>) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await db.transaction().execute(async (tx) => {
+        await lockTables(tx, modes[keptOut]);
+        return work(tx);
+      });
+    } catch (error) {
+      if (attempt === attemptsMax || !wasTaken(error)) throw error;
+      await clock.sleep(pauseMs);
+    }
+  }
+}
+
+async function lockTables<Schema>(tx: Transaction<Schema>, mode: string): Promise<void> {
+  const [first, ...others] = derivedTables.map(({ name }) => name);
+  await sql.raw(`lock table ${first} in ${mode} mode`).execute(tx);
+  await sql.raw(`lock table ${others.join(', ')} in ${mode} mode nowait`).execute(tx);
+}
+
+function wasTaken(error: unknown): boolean {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  return cause instanceof DatabaseError && cause.sqlState === lockNotAvailable;
+}
