@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createCertificateAuthority } from '@lethe/platform/testing/certificate-authority.ts';
@@ -7,9 +7,11 @@ import {
   createTemporaryFolder,
   type TemporaryFolder,
 } from '@lethe/platform/testing/temporary-folder.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import { identityOf } from '@lethe/platform/tls/service-identity.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
 import { configurationPage, configurationPageFile } from '../deploy/configuration-page.ts';
+import { freePort } from '../deploy/local/free-port.ts';
 import { repository } from './temporary-tree.ts';
 
 /** Tells of every module that is loaded. */
@@ -60,33 +62,37 @@ describe('the process of a service', function () {
   });
 });
 
+/** An environment of usage in which everything is right, files and all; nothing listens at its addresses. */
+function rightEnvironment(folder: TemporaryFolder): Record<string, string> {
+  const write = (name: string, text: string) => {
+    const file = path.join(folder.path, name);
+    writeFileSync(file, text);
+    return file;
+  };
+  const authority = createCertificateAuthority();
+  const { certificate, privateKey } = authority.issue({ uris: [identityOf('usage')] });
+  return {
+    LETHE_INTERNAL_CERTIFICATE_FILE: write('certificate', certificate),
+    LETHE_INTERNAL_PRIVATE_KEY_FILE: write('key', privateKey),
+    LETHE_INTERNAL_AUTHORITY_FILE: write('authority', authority.certificate),
+    LETHE_PUBLIC_CERTIFICATE_FILE: write('public', certificate),
+    LETHE_PUBLIC_PRIVATE_KEY_FILE: write('public-key', privateKey),
+    LETHE_TOKEN_ISSUER: 'https://issuer.example',
+    LETHE_TOKEN_JWKS_URL: 'https://issuer.example/jwks',
+    LETHE_PEER_KEYS: 'keys:7482',
+    LETHE_PEER_PRIVACY: 'privacy:7482',
+    LETHE_PEER_ANALYTICS: 'analytics:7482',
+    LETHE_POSTGRES_URL: 'postgres://usage:s3cret-word@db.invalid/lethe',
+    LETHE_KAFKA_BROKERS: 'kafka.invalid:9093',
+  };
+}
+
 describe('--check-config', () => {
   let folder: TemporaryFolder;
   let env: Record<string, string>;
   beforeEach(() => {
     folder = createTemporaryFolder('check-config');
-    const write = (name: string, text: string) => {
-      const file = path.join(folder.path, name);
-      writeFileSync(file, text);
-      return file;
-    };
-    const authority = createCertificateAuthority();
-    const { certificate, privateKey } = authority.issue({ uris: [identityOf('usage')] });
-    env = {
-      LETHE_INTERNAL_CERTIFICATE_FILE: write('certificate', certificate),
-      LETHE_INTERNAL_PRIVATE_KEY_FILE: write('key', privateKey),
-      LETHE_INTERNAL_AUTHORITY_FILE: write('authority', authority.certificate),
-      LETHE_PUBLIC_CERTIFICATE_FILE: write('public', certificate),
-      LETHE_PUBLIC_PRIVATE_KEY_FILE: write('public-key', privateKey),
-      LETHE_TOKEN_ISSUER: 'https://issuer.example',
-      LETHE_TOKEN_JWKS_URL: 'https://issuer.example/jwks',
-      LETHE_PEER_KEYS: 'keys:7482',
-      LETHE_PEER_PRIVACY: 'privacy:7482',
-      LETHE_PEER_ANALYTICS: 'analytics:7482',
-      // Nothing listens there: a connection would be noticed.
-      LETHE_POSTGRES_URL: 'postgres://usage:s3cret-word@db.invalid/lethe',
-      LETHE_KAFKA_BROKERS: 'kafka.invalid:9093',
-    };
+    env = rightEnvironment(folder);
   });
   afterEach(() => folder.remove());
   const check = () => run('usage', ['--check-config'], env);
@@ -147,5 +153,57 @@ describe('--check-config', () => {
     assert.equal(exitCode, 2);
     assert.match(said.join('\n'), /must have the one URI spiffe:\/\/lethe\/usage/);
     assert.match(said.join('\n'), /is not of the given authority/);
+  });
+});
+
+describe('a process whose database is away', function () {
+  this.timeout(60_000);
+  let folder: TemporaryFolder;
+  let child: ChildProcess;
+  let healthPort: number;
+  let lines: string[];
+  beforeEach(async () => {
+    folder = createTemporaryFolder('waiting');
+    healthPort = await freePort();
+    lines = [];
+    const env = {
+      ...rightEnvironment(folder),
+      LETHE_HEALTH_HOST: '127.0.0.1',
+      LETHE_HEALTH_PORT: String(healthPort),
+      LETHE_HEALTH_TLS: 'off',
+      LETHE_POSTGRES_TLS: 'off',
+      LETHE_POSTGRES_URL: `postgres://usage@127.0.0.1:${await freePort()}/lethe`,
+    };
+    const main = path.join(repository, 'services/usage/src/main.ts');
+    child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => lines.push(text));
+  });
+  afterEach(() => {
+    child.kill('SIGKILL');
+    folder.remove();
+  });
+  const ask = async (what: string) => {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${healthPort}/${what}`);
+      return { status: answer.status, said: await answer.text() };
+    } catch {
+      // It does not listen yet, or not any more.
+      return { status: 0, said: '' };
+    }
+  };
+  const exitCode = async () =>
+    await new Promise<number | null>((resolve) => child.once('exit', resolve));
+
+  it('lives, is not ready, says for what it waits, and ends with 0 when told to', async () => {
+    await until(async () => (await ask('ready')).said.includes('STORE_UNAVAILABLE'));
+    const { status, said } = await ask('ready');
+    assert.equal(status, 503);
+    assert.match(said, /"phase":"starting","waitsFor":"database: STORE_UNAVAILABLE/);
+    assert.equal((await ask('live')).status, 200);
+    assert.equal((await ask('elsewhere')).status, 404);
+    assert.match(lines.join(''), /"problem":"database: STORE_UNAVAILABLE.*"msg":"waits"/);
+    const ended = exitCode();
+    child.kill('SIGTERM');
+    assert.equal(await ended, 0);
   });
 });
