@@ -41,6 +41,27 @@ describe('the lease cache', () => {
     assert.equal(lease.dataKey, granted.dataKey);
   });
 
+  it('forgets leases that were over long ago, the least recently used first, but for some', () => {
+    const cache = new LeaseCache(100);
+    const leases = Array.from({ length: 10 }, (_, index) => {
+      const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);
+      cache.put(`lease ${index}`, lease);
+      return lease;
+    });
+    const kept = () => leases.flatMap((lease, index) => (lease.isEnded ? [] : [index]));
+    clock.advance(ttlMs + 599_999);
+    cache.sweep(3);
+    assert.equal(kept().length, 10);
+    leases[4]?.extend(granted, momentOf(clock), ttlMs, 0, 0n);
+    cache.get('lease 4');
+    clock.advance(1);
+    cache.sweep(3);
+    assert.deepEqual(kept(), [4, 8, 9]);
+    assert.equal(cache.get('lease 0'), undefined);
+    cache.sweep(0);
+    assert.deepEqual(kept(), [4], 'one that is in use stays');
+  });
+
   it('renews nothing that was revoked', () => {
     const cache = new LeaseCache(10);
     const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);

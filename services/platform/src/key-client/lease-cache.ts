@@ -1,6 +1,9 @@
 import { type Scope, scopeText, type TenantId } from '../ids/ids.ts';
 import type { CachedLease } from './cached-lease.ts';
 
+/** Leases that are over and stay for what they have claimed: about 1 KB each. */
+const idleLeasesKept = 5_000;
+
 /**
  * Leases by the name they were asked under, at most `leasesMax`, the least recently used out first. Whatever leaves
  * the cache is ended: a revocation reaches what is in here, so nothing may live on outside of it.
@@ -56,9 +59,18 @@ export class LeaseCache {
     this.#namesOf.clear();
   }
 
-  /** Drops the keys of every lease that is over, whether or not anybody will ask for it again. */
-  sweep(): void {
+  /**
+   * Drops the keys of every lease that is over, whether or not anybody will ask for it again; and of those that nobody
+   * has asked for in a long time all the rest, or a stream of new tickets would fill the cache with what is over. What
+   * goes with them is what they had claimed and not sealed, so the last `idleKept` are spared.
+   */
+  sweep(idleKept = idleLeasesKept): void {
     for (const lease of this.#byName.values()) lease.dropWhenOver();
+    for (const [name, lease] of this.#byName) {
+      if (this.#byName.size <= idleKept || !lease.isLongOver) break;
+      this.#remove(name, lease);
+      lease.end();
+    }
   }
 
   #rename(name: string, lease: CachedLease): void {
