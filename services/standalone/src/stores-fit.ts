@@ -1,3 +1,4 @@
+import type { ClickHouseClient } from '@clickhouse/client';
 import { compareLedger } from '@lethe/analytics/ledger/reconcile.ts';
 import { ledgerDatabase } from '@lethe/analytics/ledger/table-ddl.ts';
 import type { AnalyticsSchema } from '@lethe/analytics/store.ts';
@@ -7,7 +8,6 @@ import { readLogEnds } from '@lethe/platform/event-log/sqlite-repair.ts';
 import { readCounters } from '@lethe/platform/outbox/repair.ts';
 import { topics } from '@lethe/proto/topics.ts';
 import type { DataFolder } from './data-folder.ts';
-import type { Stores } from './stores.ts';
 
 /**
  * Looks whether the stores of a folder are of one time, before any service works on them: one that was restored from
@@ -16,7 +16,10 @@ import type { Stores } from './stores.ts';
  */
 export async function assertStoresFit(
   { eventLog }: DataFolder,
-  { databases, clickHouse }: Pick<Stores, 'databases' | 'clickHouse'>,
+  {
+    databases,
+    clickHouse,
+  }: { readonly databases: Databases; readonly clickHouse: ClickHouseClient },
 ): Promise<void> {
   await assertLogFits(eventLog, databases);
   const db = databases.database<AnalyticsSchema>('analytics');

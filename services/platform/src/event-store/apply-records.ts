@@ -1,34 +1,15 @@
 import { sql, type Transaction, type Kysely } from 'kysely';
-import { type Record as LogRecord, ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
+import { ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { type EventId, isTenantId, type TenantId, type Token, tokenFromBytes } from '../ids/ids.ts';
-import type { KeyClient } from '../key-client/port.ts';
-import type { RandomBytes } from '../lifecycle/clock.ts';
-import { loadStreams, type MendedStream, streamKeyOf } from './apply-streams.ts';
+import { isTenantId, type TenantId, type Token, tokenFromBytes } from '../ids/ids.ts';
+import type { ApplyPorts, Folded, LoggedRecord, MendedStream } from './apply-parts.ts';
+import { loadStreams, streamKeyOf } from './apply-streams.ts';
 import { storeFolded } from './apply-rows.ts';
 import { storeSequences } from './event-index.ts';
-import type { EventFamily, RecordedEvent } from './family.ts';
+import type { RecordedEvent } from './family.ts';
 import { type OpenedRecord, openRecords } from './open-records.ts';
 import { type StreamKey, streamText } from './streams.ts';
 import type { EventStoreSchema } from './tables.ts';
-
-export interface ApplyPorts<Command, State> {
-  readonly family: EventFamily<Command, State>;
-  readonly db: Kysely<EventStoreSchema>;
-  readonly keys: KeyClient;
-  readonly randomBytes: RandomBytes;
-}
-
-/** A record of the log. */
-export interface LoggedRecord {
-  readonly partition: number;
-  readonly sequence: bigint;
-  /** The log's record key. */
-  readonly recordId: EventId;
-  readonly record: LogRecord;
-  /** The same, encoded as it lies on the log. */
-  readonly value: Uint8Array;
-}
 
 export interface AppliedRecords {
   /** Brought into the tables. */
@@ -36,14 +17,6 @@ export interface AppliedRecords {
   /** The tables had these and lacked their sequence alone. */
   readonly numbered: number;
   /** Their keys are lost, or they do not open: nothing of them is in the tables. */
-  readonly unreadable: readonly LoggedRecord[];
-}
-
-/** What one tenant's records come to. */
-export interface Folded<State> {
-  readonly tenantId: TenantId;
-  readonly streams: ReadonlyMap<string, MendedStream<State>>;
-  readonly records: readonly { readonly logged: LoggedRecord; readonly key: StreamKey }[];
   readonly unreadable: readonly LoggedRecord[];
 }
 

@@ -1,21 +1,8 @@
 import { type Record as LogRecord, ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { type TenantId, tokenFromBytes } from '../ids/ids.ts';
-import type { LeaseRefusal, SealLease } from '../key-client/port.ts';
-import type { ApplyPorts, LoggedRecord } from './apply-records.ts';
+import type { ApplyPorts, LoggedRecord, MendedStream } from './apply-parts.ts';
 import { openAll } from './open-records.ts';
 import { type StreamKey, type StreamRow, streamOfRow, streamText } from './streams.ts';
-
-/** A stream while records of the log are folded into it. */
-export interface MendedStream<State> {
-  readonly key: StreamKey;
-  readonly partition: number;
-  position: number;
-  openedAtMs: number;
-  readonly version: number;
-  state: State | undefined;
-  /** For sealing the next state; undefined where streams have none. */
-  readonly lease: SealLease | LeaseRefusal | undefined;
-}
 
 /**
  * The stream of a record. A record names the incarnation only where a part lies under the stream's own key; another
