@@ -44,7 +44,6 @@ interface Parked {
 interface Sleeper {
   readonly process: SimulatedProcess;
   readonly atMs: number;
-  readonly order: number;
   readonly wake: () => void;
 }
 
@@ -54,108 +53,136 @@ const strideShare = 0.01;
 const strideMsMax = 120;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { random, trace } = options;
-  let parked: Parked[] = [];
-  let sleepers: Sleeper[] = [];
-  let nowMs = 0;
-  let step = 0;
-  let sleeps = 0;
+  return new SeededScheduler(options);
+}
 
-  const isAwake = (process: SimulatedProcess): boolean => process.pausedUntilMs <= nowMs;
-  const turnOf = ({ operation }: Parked): boolean =>
-    isAwake(operation.process) && operation.mayRun?.() !== false;
-  const dueSleepers = (): Sleeper[] =>
-    sleepers.filter(({ atMs, process }) => atMs <= nowMs && isAwake(process));
-  const choose = (): Parked | Sleeper | undefined => {
-    const due = dueSleepers();
-    const able = parked.filter(turnOf);
-    const all: (Parked | Sleeper)[] = [...able, ...due];
-    if (all.length === 0) return undefined;
-    const first = random.pick(all);
-    if (!isUnwelcome(first) || random.chance(options.unwelcomeShare)) return first;
-    const welcome = all.filter((each) => !isUnwelcome(each));
+class SeededScheduler implements Scheduler {
+  readonly #options: SchedulerOptions;
+  #parked: Parked[] = [];
+  #sleepers: Sleeper[] = [];
+  #nowMs = 0;
+  #step = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  steps(): number {
+    return this.#step;
+  }
+
+  async gate<Result>(operation: Operation<Result>): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      if (operation.process.isDead) return;
+      const settle = (run: () => unknown): void => {
+        try {
+          // The operation's own result, whose type `gate` was asked with.
+          resolve(run() as Result);
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error('not an error was thrown'));
+        }
+      };
+      this.#parked.push({ operation, settle });
+    });
+  }
+
+  async sleep(process: SimulatedProcess, durationMs: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    return new Promise<void>((resolve, reject) => {
+      if (process.isDead) return;
+      const sleeper: Sleeper = {
+        process,
+        atMs: this.#nowMs + Math.max(0, durationMs),
+        wake: () => {
+          signal?.removeEventListener('abort', aborted);
+          resolve();
+        },
+      };
+      const aborted = (): void => {
+        this.#sleepers = this.#sleepers.filter((each) => each !== sleeper);
+        reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
+      };
+      signal?.addEventListener('abort', aborted, { once: true });
+      this.#sleepers.push(sleeper);
+    });
+  }
+
+  forget(process: SimulatedProcess): void {
+    this.#parked = this.#parked.filter(({ operation }) => operation.process !== process);
+    this.#sleepers = this.#sleepers.filter((each) => each.process !== process);
+  }
+
+  async runUntil(isOver: () => boolean): Promise<'over' | 'stuck'> {
+    const { random, beforeStep } = this.#options;
+    for (;;) {
+      // Everything that the last step set going comes to its next gate or sleep: no I/O is real here.
+      await quiescence();
+      if (isOver()) return 'over';
+      beforeStep(this.#step);
+      const chosen = this.#choose();
+      if (chosen === undefined) {
+        if (!this.#leap()) return 'stuck';
+        continue;
+      }
+      this.#step += 1;
+      this.#nowMs += random.chance(strideShare)
+        ? random.whole(strideMsMax)
+        : random.next() * stepMsMax;
+      this.#take(chosen);
+    }
+  }
+
+  #isAwake(process: SimulatedProcess): boolean {
+    return process.pausedUntilMs <= this.#nowMs;
+  }
+
+  #choose(): Parked | Sleeper | undefined {
+    const { random, unwelcomeShare } = this.#options;
+    const able: (Parked | Sleeper)[] = this.#parked.filter(
+      ({ operation }) => this.#isAwake(operation.process) && operation.mayRun?.() !== false,
+    );
+    for (const sleeper of this.#sleepers) {
+      if (sleeper.atMs <= this.#nowMs && this.#isAwake(sleeper.process)) able.push(sleeper);
+    }
+    if (able.length === 0) return undefined;
+    const first = random.pick(able);
+    if (!isUnwelcome(first) || random.chance(unwelcomeShare)) return first;
+    const welcome = able.filter((each) => !isUnwelcome(each));
     return welcome.length === 0 ? first : random.pick(welcome);
-  };
+  }
+
   /** To the next moment at which something can happen; false when there is none. */
-  const leap = (): boolean => {
-    const moments = [
-      ...sleepers.map(({ atMs, process }) => Math.max(atMs, process.pausedUntilMs)),
-      ...parked.map(({ operation }) => operation.process.pausedUntilMs),
-    ].filter((moment) => moment > nowMs);
-    if (moments.length === 0) return false;
-    nowMs = moments.reduce((least, moment) => Math.min(least, moment));
+  #leap(): boolean {
+    let next = Infinity;
+    for (const { atMs, process } of this.#sleepers) {
+      const moment = Math.max(atMs, process.pausedUntilMs);
+      if (moment > this.#nowMs && moment < next) next = moment;
+    }
+    for (const { operation } of this.#parked) {
+      const moment = operation.process.pausedUntilMs;
+      if (moment > this.#nowMs && moment < next) next = moment;
+    }
+    if (next === Infinity) return false;
+    this.#nowMs = next;
     return true;
-  };
-  const take = (chosen: Parked | Sleeper): void => {
+  }
+
+  #take(chosen: Parked | Sleeper): void {
+    const { trace } = this.#options;
     if ('wake' in chosen) {
-      sleepers = sleepers.filter((each) => each !== chosen);
-      trace.note(`${step} ${chosen.process.name} wakes`);
+      this.#sleepers = this.#sleepers.filter((each) => each !== chosen);
+      trace.note(`${this.#step} ${chosen.process.name} wakes`);
       chosen.wake();
       return;
     }
-    parked = parked.filter((each) => each !== chosen);
-    trace.note(`${step} ${chosen.operation.process.name} ${chosen.operation.label}`);
+    this.#parked = this.#parked.filter((each) => each !== chosen);
+    trace.note(`${this.#step} ${chosen.operation.process.name} ${chosen.operation.label}`);
     chosen.settle(chosen.operation.run);
-  };
-
-  return {
-    nowMs: () => nowMs,
-    steps: () => step,
-    gate: async <Result>(operation: Operation<Result>) =>
-      new Promise<Result>((resolve, reject) => {
-        if (operation.process.isDead) return;
-        const settle = (run: () => unknown): void => {
-          try {
-            // The operation's own result, whose type `gate` was asked with.
-            resolve(run() as Result);
-          } catch (error) {
-            reject(error instanceof Error ? error : new Error('not an error was thrown'));
-          }
-        };
-        parked.push({ operation, settle });
-      }),
-    sleep: async (process, durationMs, signal) => {
-      signal?.throwIfAborted();
-      if (process.isDead) return new Promise<void>(() => {});
-      return new Promise<void>((resolve, reject) => {
-        const sleeper: Sleeper = {
-          process,
-          atMs: nowMs + Math.max(0, durationMs),
-          order: (sleeps += 1),
-          wake: () => {
-            signal?.removeEventListener('abort', aborted);
-            resolve();
-          },
-        };
-        const aborted = (): void => {
-          sleepers = sleepers.filter((each) => each !== sleeper);
-          reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
-        };
-        signal?.addEventListener('abort', aborted, { once: true });
-        sleepers.push(sleeper);
-      });
-    },
-    forget: (process) => {
-      parked = parked.filter(({ operation }) => operation.process !== process);
-      sleepers = sleepers.filter((each) => each.process !== process);
-    },
-    runUntil: async (isOver) => {
-      for (;;) {
-        // Everything that the last step set going comes to its next gate or sleep: no I/O is real here.
-        await quiescence();
-        if (isOver()) return 'over';
-        options.beforeStep(step);
-        const chosen = choose();
-        if (chosen === undefined) {
-          if (!leap()) return 'stuck';
-          continue;
-        }
-        step += 1;
-        nowMs += random.chance(strideShare) ? random.whole(strideMsMax) : random.next() * stepMsMax;
-        take(chosen);
-      }
-    },
-  };
+  }
 }
 
 function isUnwelcome(each: Parked | Sleeper): boolean {

@@ -1,4 +1,5 @@
-import { inspect } from 'node:util';
+import { isSame, ordered, questionOf } from './answers.ts';
+import type { Qualify } from './qualify.ts';
 import { createStatementKinds, type StatementKind } from './statements.ts';
 import { type Answer, StatementError, type Wire } from './wire.ts';
 
@@ -54,31 +55,35 @@ export interface Engine {
 
 const identityColumns = { outbox: 'row_id', applied: 'place' } as const;
 
-export function createEngine(wire: Wire, catalogue: Map<string, Answer>): Engine {
-  return new SavepointEngine(wire, catalogue);
+export interface EngineParts {
+  readonly wire: Wire;
+  readonly qualify: Qualify;
+  /** Answers about tables and settings: they outlive a run. */
+  readonly catalogue: Map<string, Answer>;
+}
+
+export function createEngine(parts: EngineParts): Engine {
+  return new SavepointEngine(parts);
 }
 
 class SavepointEngine implements Engine {
   readonly kindOf = createStatementKinds();
   readonly #wire: Wire;
-  /** Answers about tables and settings; they outlive a run. */
+  readonly #qualify: Qualify;
   readonly #catalogue: Map<string, Answer>;
-  /** Answers to reads of committed rows, by schema, until something is written there. */
+  /** Of committed rows, by schema, until something is written there. */
   readonly #reads = new Map<string, Map<string, Answer>>();
   readonly #identities = new Map<string, number>();
   #levels: Level[] = [];
-  #schema = '';
   #savepoints = 0;
   #counts = { statements: 0, repeats: 0, conflicts: 0 };
-
-  constructor(wire: Wire, catalogue: Map<string, Answer>) {
+  constructor({ wire, catalogue, qualify }: EngineParts) {
     this.#wire = wire;
     this.#catalogue = catalogue;
+    this.#qualify = qualify;
   }
 
-  counts() {
-    return this.#counts;
-  }
+  readonly counts = () => this.#counts;
 
   isBusy(schema: string, own: EngineTransaction | undefined): boolean {
     return this.#levels.some(
@@ -130,7 +135,7 @@ class SavepointEngine implements Engine {
 
   #askCatalogue(schema: string, text: string, parameters: readonly unknown[]): Answer {
     const question = questionOf(schema + text, parameters);
-    const known = this.#catalogue.get(question) ?? this.#send(schema, text, parameters);
+    const known = this.#catalogue.get(question) ?? this.#sendInPath(schema, text, parameters);
     this.#catalogue.set(question, known);
     return known;
   }
@@ -236,7 +241,6 @@ class SavepointEngine implements Engine {
     this.#wire.control(
       `rollback to savepoint ${level.savepoint}; release savepoint ${level.savepoint}`,
     );
-    this.#schema = '';
     this.#reads.clear();
     for (const applied of level.after) {
       if (!this.#repeats(applied)) throw new Error(`cannot be done again: ${applied.text}`);
@@ -256,12 +260,16 @@ class SavepointEngine implements Engine {
   }
 
   #send(schema: string, text: string, parameters: readonly unknown[]): Answer {
-    if (this.#schema !== schema) {
-      this.#wire.control(`set search_path to "${schema}"`);
-      this.#schema = schema;
-    }
     this.#counts.statements += 1;
-    return this.#wire.query(text, parameters);
+    return this.#wire.query(this.#qualify(schema, text), parameters);
+  }
+
+  /** Says what the current schema is first. */
+  #sendInPath(schema: string, text: string, parameters: readonly unknown[]): Answer {
+    this.#wire.control(`set search_path to "${schema}"`);
+    const answer = this.#wire.query(text, parameters);
+    this.#wire.control('set search_path to pg_catalog');
+    return answer;
   }
 
   #noteWrite(schema: string, kind: StatementKind, answer: Answer): void {
@@ -287,26 +295,5 @@ class SavepointEngine implements Engine {
   }
 }
 
-function abortedTransaction(): StatementError {
-  return new StatementError('current transaction is aborted', '25P02');
-}
-
-function questionOf(text: string, parameters: readonly unknown[]): string {
-  if (parameters.length === 0) return text;
-  return `${text} ${inspect(parameters, { depth: 4, maxArrayLength: 1_000, breakLength: Infinity, maxStringLength: 10_000 })}`;
-}
-
-/** A statement that names no order may answer in any: in one that does not depend on where rows lie on pages. */
-function ordered(answer: Answer, kind: StatementKind): Answer {
-  if (kind.isOrdered || answer.rows.length < 2) return answer;
-  const lines = answer.rows.map((row) => ({ row, line: inspect(row, { breakLength: Infinity }) }));
-  lines.sort((left, right) => (left.line < right.line ? -1 : left.line > right.line ? 1 : 0));
-  return { ...answer, rows: lines.map(({ row }) => row) };
-}
-
-function isSame(left: Answer, right: Answer): boolean {
-  if (left.rows.length !== right.rows.length) return false;
-  if (left.rows.length === 0) return true;
-  const options = { depth: 4, breakLength: Infinity, maxArrayLength: null, maxStringLength: null };
-  return inspect(left.rows, options) === inspect(right.rows, options);
-}
+const abortedTransaction = (): StatementError =>
+  new StatementError('current transaction is aborted', '25P02');

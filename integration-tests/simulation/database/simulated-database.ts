@@ -14,6 +14,31 @@ export interface DatabaseFaults {
   commitFate(schema: string, process: SimulatedProcess): CommitFate;
 }
 
+/** How planted bugs change what reaches a database. */
+export interface Tampering {
+  readonly statement?: (call: StatementCall) => StatementVerdict | undefined;
+  /** Commits of this schema that failed are taken for done. */
+  readonly swallowsCommitErrors?: (schema: string) => boolean;
+}
+
+export interface StatementCall {
+  readonly schema: string;
+  readonly text: string;
+  readonly parameters: readonly unknown[];
+}
+
+export interface StatementVerdict {
+  /** Instead of the statement's own. */
+  readonly text?: string;
+  readonly parameters?: readonly unknown[];
+  /** It does not run, or not now, and this is its answer. */
+  readonly answer?: Answer;
+  /** It runs in a transaction of its own once this one is committed. */
+  readonly runsAfterCommit?: true;
+  /** Changes what it answers. */
+  readonly map?: (answer: Answer) => Answer;
+}
+
 /** A connection to one schema's database. */
 export interface Session extends DatabaseConnection {
   begin(): void;
@@ -35,8 +60,7 @@ interface DatabasePorts {
   readonly engine: Engine;
   readonly scheduler: Scheduler;
   readonly faults: DatabaseFaults;
-  /** Changes a statement, as a planted bug does; undefined leaves it out. */
-  readonly rewrite: ((text: string, schema: string) => string | undefined) | undefined;
+  readonly tampering: Tampering;
 }
 
 export function createSimulatedDatabase(schema: string, ports: DatabasePorts): SimulatedDatabase {
@@ -75,6 +99,7 @@ class SimulatedSession implements Session {
   #transaction: EngineTransaction | undefined;
   #begunMs = 0;
   #isOver = false;
+  readonly #afterCommit: StatementCall[] = [];
 
   constructor(state: DatabaseState, process: SimulatedProcess) {
     this.#state = state;
@@ -92,26 +117,15 @@ class SimulatedSession implements Session {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const { engine, scheduler, schema, locks } = this.#state;
-    const { parameters } = query;
-    const text =
-      this.#state.rewrite === undefined ? query.sql : this.#state.rewrite(query.sql, schema);
-    if (text === undefined) return { rows: [], numAffectedRows: 0n };
-    const { lock, label } = engine.kindOf(text);
-    const numbers = lock === undefined ? [] : lockNumbersOf(parameters);
-    const waits = lock === 'transaction' || lock === 'transaction-shared';
-    const isShared = lock === 'transaction-shared';
-    const mayRun = (): boolean =>
-      this.#isOver || locks.mayTake(this.#lockOwner(), numbers, isShared);
-    const isUnwelcome = (): boolean => engine.isBusy(schema, this.#transaction);
-    const answer = await scheduler.gate({
-      process: this.process,
-      label: `sql ${schema} ${label}`,
-      ...(waits ? { mayRun } : { isUnwelcome }),
-      run: () => this.#run(text, parameters, numbers),
-    });
+    const { schema, tampering } = this.#state;
+    const given: StatementCall = { schema, text: query.sql, parameters: query.parameters };
+    const verdict = tampering.statement?.(given) ?? {};
+    const call = { ...given, ...verdict };
+    if (verdict.runsAfterCommit === true) this.#afterCommit.push(call);
+    const answer = verdict.answer ?? (await this.#pass(call));
+    const { rows, affected } = verdict.map?.(answer) ?? answer;
     // The caller knows what its statement answers, as with every driver.
-    return { rows: answer.rows as Row[], numAffectedRows: BigInt(answer.affected) };
+    return { rows: rows as Row[], numAffectedRows: BigInt(affected) };
   }
 
   streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
@@ -119,13 +133,18 @@ class SimulatedSession implements Session {
   }
 
   async commit(): Promise<void> {
-    const { scheduler, schema, engine } = this.#state;
-    await scheduler.gate({
-      process: this.process,
-      label: `commit ${schema}`,
-      isUnwelcome: () => engine.isBusy(schema, this.#transaction),
-      run: () => this.#commit(),
-    });
+    const { scheduler, schema, engine, tampering } = this.#state;
+    try {
+      await scheduler.gate({
+        process: this.process,
+        label: `commit ${schema}`,
+        isUnwelcome: () => engine.isBusy(schema, this.#transaction),
+        run: () => this.#commit(),
+      });
+    } catch (error) {
+      if (tampering.swallowsCommitErrors?.(schema) !== true) throw error;
+    }
+    for (const call of this.#afterCommit.splice(0)) await this.#pass(call);
   }
 
   rollback(): void {
@@ -138,6 +157,24 @@ class SimulatedSession implements Session {
     this.rollback();
     this.#state.locks.release(this);
     this.#state.sessions.delete(this);
+  }
+
+  /** Waits for its turn, and for its lock. */
+  async #pass({ text, parameters }: StatementCall): Promise<Answer> {
+    const { engine, scheduler, schema, locks } = this.#state;
+    const { lock, label } = engine.kindOf(text);
+    const numbers = lock === undefined ? [] : lockNumbersOf(parameters);
+    const waits = lock === 'transaction' || lock === 'transaction-shared';
+    const isShared = lock === 'transaction-shared';
+    const mayRun = (): boolean =>
+      this.#isOver || locks.mayTake(this.#lockOwner(), numbers, isShared);
+    const isUnwelcome = (): boolean => engine.isBusy(schema, this.#transaction);
+    return scheduler.gate({
+      process: this.process,
+      label: `sql ${schema} ${label}`,
+      ...(waits ? { mayRun } : { isUnwelcome }),
+      run: () => this.#run(text, parameters, numbers),
+    });
   }
 
   #commit(): void {

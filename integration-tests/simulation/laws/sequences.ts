@@ -55,7 +55,7 @@ export function erasedSequences(
 }
 
 /** Positions within streams, and each event id once. */
-export function checkStreams({ observed }: Evidence): void {
+export function checkStreams({ observed }: Pick<Evidence, 'observed'>): void {
   const seen = new Set<string>();
   for (const { recordKey, topic, eventId } of observed.records) {
     must(!seen.has(`${topic} ${recordKey}`), once, () => `${eventId} is on ${topic} twice`);

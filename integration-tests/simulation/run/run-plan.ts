@@ -6,6 +6,7 @@ import type { Plan } from '../world/plan.ts';
 import type { Engineroom } from '../world/stores.ts';
 import { withVirtualGlobals } from '../world/virtual-globals.ts';
 import { createWorld, type PlantedBug, type World } from '../world/world.ts';
+import { checkLoss } from './lost-commits.ts';
 import { strike } from './strike.ts';
 import { isDrained } from './drained.ts';
 import { LawBroken } from '../laws/law-broken.ts';
@@ -63,6 +64,11 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunOutco
   let broken: RunOutcome['broken'];
   try {
     await withVirtualGlobals(createRandom(`jitter ${plan.seed}`), async () => {
+      await begin(world, told);
+      if (plan.faults.some(({ kind }) => kind === 'lose-commits')) {
+        await playLoss(world, told, striker);
+        return;
+      }
       await play(world, told, engineroom, striker);
       checkLaws(world, told, engineroom);
     });
@@ -92,27 +98,40 @@ function figuresOf({ scheduler, engine, log }: World, faults: number): RunFigure
   };
 }
 
+/** Tenants are registered, and everybody has started. */
+async function begin(world: World, told: Told): Promise<void> {
+  const { plan, network } = world;
+  for (const instance of plan.instances) world.start(instance);
+  const standIns = world.helper('stand-ins');
+  void runStandIns(network, standIns, world.log, ['predictions', 'usage']);
+  const ready = registerAll(world, told);
+  await stepUntil(world, () => ready.isOver, busyStepsMax, 'start');
+}
+
+interface Striker {
+  pending: Fault[];
+}
+
+/** Clients at work; faults strike from now on. */
+function setOut(world: World, told: Told, striker: Striker) {
+  const { plan, scheduler, network } = world;
+  const from = scheduler.steps();
+  striker.pending = plan.faults.map((fault) => ({ ...fault, atStep: fault.atStep + from }));
+  return plan.clients.map((commands, index) =>
+    watched(runClient(network, world.helper(`client-${index}`), commands, told)),
+  );
+}
+
 async function play(
   world: World,
   told: Told,
   engineroom: Engineroom,
-  striker: { pending: Fault[] },
+  striker: Striker,
 ): Promise<void> {
-  const { plan, scheduler, network, faults } = world;
-  for (const instance of plan.instances) world.start(instance);
-  const standIns = world.helper('stand-ins');
-  void runStandIns(network, standIns, world.log, ['predictions', 'usage']);
-  // 1. Tenants are registered, and everybody has started.
-  const ready = registerAll(world, told);
-  await stepUntil(world, () => ready.isOver, busyStepsMax, 'start');
-  // 2. Clients at work, faults strike.
-  const from = scheduler.steps();
-  striker.pending = plan.faults.map((fault) => ({ ...fault, atStep: fault.atStep + from }));
-  const clients = plan.clients.map((commands, index) =>
-    watched(runClient(network, world.helper(`client-${index}`), commands, told)),
-  );
+  const { scheduler, faults } = world;
+  const clients = setOut(world, told, striker);
   await stepUntil(world, () => clients.every(({ isOver }) => isOver), busyStepsMax, 'answers');
-  // 3. Nothing strikes any more; what was begun comes to its end.
+  // Nothing strikes any more; what was begun comes to its end.
   striker.pending = [];
   faults.disarm();
   for (const { process } of world.running.values()) process.pausedUntilMs = 0;
@@ -129,6 +148,19 @@ async function play(
     drainStepsMax,
     'rest',
   );
+}
+
+const loseWithinSteps = 3_000;
+const lookAfterSteps = 2_500;
+
+/** A database loses commits: what follows is judged by one law alone. */
+async function playLoss(world: World, told: Told, striker: Striker): Promise<void> {
+  setOut(world, told, striker);
+  await stepUntil(world, () => world.loss !== undefined, loseWithinSteps, 'loss');
+  const from = world.scheduler.steps();
+  const isOver = (): boolean => world.scheduler.steps() > from + lookAfterSteps;
+  await stepUntil(world, isOver, busyStepsMax, 'look');
+  if (world.loss !== undefined) checkLoss(world, world.loss);
 }
 
 function registerAll(world: World, told: Told): { isOver: boolean } {

@@ -1,3 +1,4 @@
+import { loseCommits, markCommits } from './lost-commits.ts';
 import type { Fault } from '../world/fault-plan.ts';
 import type { Engineroom } from '../world/stores.ts';
 import { serviceOf } from '../world/instances.ts';
@@ -14,8 +15,12 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
     case 'keys-away':
       faults.keysAwayUntilMs = scheduler.nowMs() + fault.forMs;
       return true;
+    case 'mark-commits':
+      markCommits(world, engineroom);
+      return true;
     case 'lose-commits':
-      return engineroom.tables.size > 0;
+      world.loss = loseCommits(world, engineroom);
+      return true;
     case 'commit':
     case 'append':
     case 'ledger':

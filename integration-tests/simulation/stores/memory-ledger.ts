@@ -14,6 +14,8 @@ export type LedgerLine = Readonly<Record<string, string>>;
 /** The tables of cells, which outlive every process of analytics. */
 export interface MemoryLedger {
   accessFor(access: LedgerAccess): ClickHouseClient;
+  /** What an insert does. */
+  store(table: string, body: string): void;
   /** By table, what FINAL would answer. */
   lines(): ReadonlyMap<string, readonly LedgerLine[]>;
 }
@@ -57,6 +59,7 @@ export function createMemoryLedger(
     });
   };
   return {
+    store,
     lines: () => new Map([...tables].map(([table, rows]) => [table, [...rows.values()]])),
     accessFor: (access) =>
       ({

@@ -41,10 +41,13 @@ export interface MemoryLog {
 
 /**
  * The port's rules with Kafka's semantics: opening a writer fences the older ones, an append is all or nothing, readers
- * see what is committed. It passes the contract suite of the port. Every reader has every partition, as on the embedded
+ * see what is committed. `isUnfenced` takes the first two promises away, for a planted bug. It passes the contract suite of the port. Every reader has every partition, as on the embedded
  * log, so that two instances of a service both own all of them: the checkpoint alone decides who applies.
  */
-export function createMemoryLog(partitions: ReadonlyMap<string, number>): MemoryLog {
+export function createMemoryLog(
+  partitions: ReadonlyMap<string, number>,
+  isUnfenced = false,
+): MemoryLog {
   const stored = new Map<string, StoredPartition>();
   const history: (TopicPartition & { entry: LogEntry })[] = [];
   const watchers = new Set<(topic: string) => void>();
@@ -67,7 +70,7 @@ export function createMemoryLog(partitions: ReadonlyMap<string, number>): Memory
   };
   const append = (at: TopicPartition, firstSequence: bigint, writes: readonly LogWrite[]): void => {
     const state = partition(at);
-    const fresh = entriesOf(state, at, firstSequence, writes);
+    const fresh = entriesOf(state, at, firstSequence, writes, isUnfenced);
     state.entries.push(...fresh);
     history.push(...fresh.map((entry) => ({ ...at, entry })));
     for (const watcher of watchers) watcher(at.topic);
@@ -79,7 +82,7 @@ export function createMemoryLog(partitions: ReadonlyMap<string, number>): Memory
       for (const each of stored.values()) each.entries = compacted(each.entries);
     },
     accessFor: (access) => ({
-      openWriter: async (at) => openMemoryWriter(at, partition(at), access, append),
+      openWriter: async (at) => openMemoryWriter(at, partition(at), access, { append, isUnfenced }),
       openReader: async (options) => {
         const assigned = options.topics.flatMap((topic) =>
           Array.from({ length: countOf(topic) }, (_, number) => ({ topic, partition: number })),
@@ -105,18 +108,19 @@ function entriesOf(
   { topic, partition }: TopicPartition,
   firstSequence: bigint,
   writes: readonly LogWrite[],
+  isUnfenced: boolean,
 ): LogEntry[] {
   let [sequence, offset, next] = [state.lastSequence, state.nextOffset, firstSequence];
   const entries: LogEntry[] = [];
   for (const write of writes) {
     if (write.kind === 'record') {
-      if (next <= sequence) {
+      if (next <= sequence && !isUnfenced) {
         const name = `${topic}/${partition}`;
         throw new ServiceError('SEQUENCE_CONFLICT', `${name} has sequence ${next} already`);
       }
+      entries.push({ ...write, offset, sequence: next });
       sequence = next;
       next += 1n;
-      entries.push({ ...write, offset, sequence });
     } else {
       entries.push({ ...write, offset });
     }
@@ -127,11 +131,16 @@ function entriesOf(
   return entries;
 }
 
+interface WriterParts {
+  readonly append: (at: TopicPartition, firstSequence: bigint, writes: readonly LogWrite[]) => void;
+  readonly isUnfenced: boolean;
+}
+
 async function openMemoryWriter(
   at: TopicPartition,
   state: StoredPartition,
   access: LogAccess,
-  append: (at: TopicPartition, firstSequence: bigint, writes: readonly LogWrite[]) => void,
+  { append, isUnfenced }: WriterParts,
 ): Promise<PartitionWriter> {
   const name = `${at.topic}/${at.partition}`;
   const opened = await access.pass(`open writer ${name}`, () => {
@@ -149,7 +158,7 @@ async function openMemoryWriter(
       await access.pass(`append ${name} ${firstSequence} ${writes.length}`, () => {
         const fate = access.appendFate(at);
         if (fate === 'never-arrived') throw unreachable();
-        if (state.writerEpoch !== opened.epoch) {
+        if (state.writerEpoch !== opened.epoch && !isUnfenced) {
           throw new ServiceError('SEQUENCE_CONFLICT', `another writer of ${name} was opened`);
         }
         append(at, firstSequence, writes);

@@ -47,6 +47,8 @@ export type Fault = { readonly atStep: number } &
         readonly times: number;
       }
     | { readonly kind: 'compact' }
-    /** The owner's database comes back without what it committed since `markedBefore` steps earlier. */
-    | { readonly kind: 'lose-commits'; readonly database: 'tickets'; readonly markedBefore: number }
+    /** The database of tickets as it is now is what it will come back with. */
+    | { readonly kind: 'mark-commits' }
+    /** It comes back without what it committed since it was marked. */
+    | { readonly kind: 'lose-commits' }
   );

@@ -63,83 +63,17 @@ const noTimeoutMs = 60_000;
  * way. Messages are encoded as on the wire. A call to a process that dies ends with STORE_UNAVAILABLE.
  */
 export function createSimulatedNetwork(ports: NetworkPorts): SimulatedNetwork {
-  const { scheduler, random, faults } = ports;
   const servers = new Map<ServiceName, Server[]>();
-  const find = (to: ServiceName, path: string, kind: RegisteredMethod['kind']) => {
+  const find: Find = (to, path, kind) => {
     const found = servers.get(to) ?? [];
     if (found.length === 0) throw unreachable(`${to} is not running`);
-    const server = random.pick(found);
+    const server = ports.random.pick(found);
     const method = server.methods.get(path);
     if (method === undefined || method.kind !== kind) throw new ServiceError('METHOD_NOT_LISTED');
     return { server, method };
   };
-  const unary: SimulatedNetwork['call'] = async (
-    from,
-    to,
-    caller,
-    definition,
-    request,
-    options,
-  ) => {
-    const name = definition.path.split('/').at(-1) ?? '';
-    const sent = definition.requestSerialize(request);
-    const { server, method, fate } = await scheduler.gate({
-      process: from,
-      label: `call ${to} ${name}`,
-      run: () => {
-        const drawn = faults.callFate(from, to, name);
-        if (drawn === 'request-lost') throw unreachable(`a call of ${name} was lost`);
-        authorize(definition.path, caller);
-        return { ...find(to, definition.path, 'unary'), fate: drawn };
-      },
-    });
-    if (method.kind !== 'unary') throw new RangeError(`${definition.path} is not unary`);
-    const ending = new AbortController();
-    const context: CallContext = { caller, signal: anyOf(options?.signal, ending.signal) };
-    const served = async () => {
-      const answer = await scheduler.gate({
-        process: server.process,
-        label: `serve ${name}`,
-        run: () => ({ promise: method.handler(definition.requestDeserialize(sent), context) }),
-      });
-      return definition.responseSerialize((await answer.promise) as never);
-    };
-    const bytes = await settled(from, server.process, served(), options, ending);
-    return scheduler.gate({
-      process: from,
-      label: `answer ${to} ${name}`,
-      run: () => {
-        if (fate === 'answer-lost') throw unreachable(`the answer to ${name} was lost`);
-        if ('error' in bytes) throw typedError(bytes.error);
-        return definition.responseDeserialize(bytes.value);
-      },
-    });
-  };
-  /** The outcome of what a server does, its death, the caller's patience and the caller's own end. */
-  const settled = async (
-    from: SimulatedProcess,
-    server: SimulatedProcess,
-    work: Promise<Buffer>,
-    options: CallOptions | undefined,
-    ending: AbortController,
-  ): Promise<{ readonly value: Buffer } | { readonly error: unknown }> =>
-    new Promise((resolve) => {
-      const finish = (outcome: { readonly value: Buffer } | { readonly error: unknown }): void => {
-        resolve(outcome);
-        ending.abort();
-      };
-      work.then(
-        (value) => finish({ value }),
-        (error: unknown) => finish({ error }),
-      );
-      server.onDeath(() => finish({ error: unreachable('the connection broke') }));
-      const timeoutMs = options?.timeoutMs ?? noTimeoutMs;
-      scheduler.sleep(from, timeoutMs, anyOf(options?.signal, ending.signal)).then(
-        () => finish({ error: unreachable('no answer in time') }),
-        () => finish({ error: unreachable('the caller gave up') }),
-      );
-    });
-
+  const call: SimulatedNetwork['call'] = async (from, to, caller, definition, request, options) =>
+    unary(ports, find, { from, to, caller }, definition, request, options ?? {});
   return {
     serve: (process, service, apis) => {
       const methods = apis.flatMap((api) => api.methods);
@@ -149,9 +83,10 @@ export function createSimulatedNetwork(ports: NetworkPorts): SimulatedNetwork {
       };
       servers.set(service, [...(servers.get(service) ?? []), server]);
       process.onDeath(() => {
+        const left = servers.get(service) ?? [];
         servers.set(
           service,
-          (servers.get(service) ?? []).filter((each) => each !== server),
+          left.filter((each) => each !== server),
         );
       });
     },
@@ -159,13 +94,92 @@ export function createSimulatedNetwork(ports: NetworkPorts): SimulatedNetwork {
       const caller: Caller = { kind: 'service', service };
       return (to) => ({
         unary: async (definition, request, options) =>
-          unary(process, to, caller, definition, request, options),
+          call(process, to, caller, definition, request, options),
         serverStream: (definition, request, options) =>
-          stream(ports, find, process, to, caller, definition, request, options?.signal),
+          stream(ports, find, { from: process, to, caller }, definition, request, options?.signal),
       });
     },
-    call: unary,
+    call,
   };
+}
+
+/** Who asks whom. */
+interface Route {
+  readonly from: SimulatedProcess;
+  readonly to: ServiceName;
+  readonly caller: Caller;
+}
+
+type Outcome = { readonly value: Buffer } | { readonly error: unknown };
+
+async function unary<Request, Response>(
+  { scheduler, faults }: NetworkPorts,
+  find: Find,
+  { from, to, caller }: Route,
+  definition: MethodDefinition<Request, Response>,
+  request: Request,
+  options: CallOptions,
+): Promise<Response> {
+  const name = definition.path.split('/').at(-1) ?? '';
+  const sent = definition.requestSerialize(request);
+  const { server, method, fate } = await scheduler.gate({
+    process: from,
+    label: `call ${to} ${name}`,
+    run: () => {
+      const drawn = faults.callFate(from, to, name);
+      if (drawn === 'request-lost') throw unreachable(`a call of ${name} was lost`);
+      authorize(definition.path, caller);
+      return { ...find(to, definition.path, 'unary'), fate: drawn };
+    },
+  });
+  if (method.kind !== 'unary') throw new RangeError(`${definition.path} is not unary`);
+  const ending = new AbortController();
+  const context: CallContext = { caller, signal: anyOf(options.signal, ending.signal) };
+  const served = async (): Promise<Buffer> => {
+    const answer = await scheduler.gate({
+      process: server.process,
+      label: `serve ${name}`,
+      run: () => ({ promise: method.handler(definition.requestDeserialize(sent), context) }),
+    });
+    return definition.responseSerialize((await answer.promise) as never);
+  };
+  const outcome = await settled(scheduler, from, server.process, served(), options, ending);
+  return scheduler.gate({
+    process: from,
+    label: `answer ${to} ${name}`,
+    run: () => {
+      if (fate === 'answer-lost') throw unreachable(`the answer to ${name} was lost`);
+      if ('error' in outcome) throw typedError(outcome.error);
+      return definition.responseDeserialize(outcome.value);
+    },
+  });
+}
+
+/** The outcome of what a server does, its death, the caller's patience or the caller's own end. */
+async function settled(
+  scheduler: Scheduler,
+  from: SimulatedProcess,
+  server: SimulatedProcess,
+  work: Promise<Buffer>,
+  options: CallOptions,
+  ending: AbortController,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const finish = (outcome: Outcome): void => {
+      resolve(outcome);
+      ending.abort();
+    };
+    work.then(
+      (value) => finish({ value }),
+      (error: unknown) => finish({ error }),
+    );
+    server.onDeath(() => finish({ error: unreachable('the connection broke') }));
+    const patience = anyOf(options.signal, ending.signal);
+    scheduler.sleep(from, options.timeoutMs ?? noTimeoutMs, patience).then(
+      () => finish({ error: unreachable('no answer in time') }),
+      () => finish({ error: unreachable('the caller gave up') }),
+    );
+  });
 }
 
 type Find = (
@@ -177,9 +191,7 @@ type Find = (
 async function* stream<Request, Response>(
   { scheduler, faults }: NetworkPorts,
   find: Find,
-  from: SimulatedProcess,
-  to: ServiceName,
-  caller: Caller,
+  { from, to, caller }: Route,
   definition: MethodDefinition<Request, Response>,
   request: Request,
   signal: AbortSignal | undefined,

@@ -66,8 +66,20 @@ function delivery(random: Random, _: InstanceName, atStep: number): Fault {
   return { kind: 'delivery', instance, atStep, delivery: kind, times: 1 + random.whole(4) };
 }
 
+/** How many of the runs have a database that loses commits; they are judged by a law of their own. */
+const lossShare = 0.05;
+
+function planLoss(random: Random): Fault[] {
+  const markedAt = random.whole(busySteps);
+  return [
+    { kind: 'mark-commits', atStep: markedAt },
+    { kind: 'lose-commits', atStep: markedAt + 20 + random.whole(300) },
+  ];
+}
+
 /** Up to seven, each at a step of its own; about one run in ten has none. */
 export function planFaults(random: Random, instances: readonly InstanceName[]): Fault[] {
+  if (random.chance(lossShare)) return planLoss(random);
   const count = random.chance(0.1) ? 0 : 1 + random.whole(7);
   return Array.from({ length: count }, () => {
     const atStep = random.whole(busySteps);

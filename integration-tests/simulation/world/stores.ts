@@ -10,6 +10,7 @@ import {
 } from '@lethe/platform/testing/applied-records.ts';
 import { migrations as privacyMigrations } from '@lethe/privacy/migrations/migrations.ts';
 import { migrations as ticketsMigrations } from '@lethe/tickets/migrations/migrations.ts';
+import { createQualify, type Qualify } from '../database/qualify.ts';
 import { createWire, type Answer, type Wire } from '../database/wire.ts';
 
 /** The schemas of a run: those of the services, and the auditor's. */
@@ -27,6 +28,7 @@ const migrationsOf: Readonly<Record<Exclude<SchemaName, 'audit'>, Migrations>> =
 export interface Engineroom {
   readonly wire: Wire;
   readonly catalogue: Map<string, Answer>;
+  readonly qualify: Qualify;
   /** Base tables by schema. */
   readonly tables: ReadonlyMap<SchemaName, readonly string[]>;
   /** An empty database for a run: everything that it does is rolled back by `endRun`. */
@@ -68,6 +70,7 @@ export async function openEngineroom(): Promise<Engineroom> {
   return {
     wire,
     catalogue: new Map(),
+    qualify: createQualify(tables),
     tables,
     beginRun: () => {
       // What rolled-back runs left on the pages.

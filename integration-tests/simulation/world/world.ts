@@ -8,10 +8,15 @@ import { createScheduler, type Scheduler } from '../core/scheduler.ts';
 import { createTrace, type Trace } from '../core/trace.ts';
 import { openSimulatedHandle } from '../database/dialect.ts';
 import { createEngine, type Engine } from '../database/engine.ts';
-import { createSimulatedDatabase, type SimulatedDatabase } from '../database/simulated-database.ts';
+import {
+  createSimulatedDatabase,
+  type SimulatedDatabase,
+  type Tampering,
+} from '../database/simulated-database.ts';
 import { createMemoryKms, type MemoryKms } from '../stores/memory-kms.ts';
 import { createMemoryLedger, type MemoryLedger } from '../stores/memory-ledger.ts';
 import { createMemoryLog, type LogAccess, type MemoryLog } from '../stores/memory-log.ts';
+import type { Loss } from '../run/lost-commits.ts';
 import { type ArmedFaults, createArmedFaults } from './faults.ts';
 import type { InstanceName } from './fault-plan.ts';
 import { composeInstance, type InstancePorts, serviceOf } from './instances.ts';
@@ -20,11 +25,13 @@ import type { Plan } from './plan.ts';
 import { type Engineroom, type SchemaName, schemas } from './stores.ts';
 
 /** Replaces parts of the product by wrong ones. */
-export interface PlantedBug {
+export interface PlantedBug extends Tampering {
   /** Wraps what an instance runs on. */
-  readonly ports?: (ports: InstancePorts, instance: InstanceName) => InstancePorts;
-  /** Changes a statement on its way to the database; undefined leaves it out. */
-  readonly statement?: (text: string, schema: string) => string | undefined;
+  readonly ports?: (ports: InstancePorts, instance: InstanceName, world: World) => InstancePorts;
+  /** Writers neither fence each other nor look at sequences. */
+  readonly isUnfenced?: boolean;
+  /** Told of the world once it stands. */
+  readonly begin?: (world: World) => void;
 }
 
 /** A run's stores, its processes and what strikes them. */
@@ -39,7 +46,9 @@ export interface World {
   readonly network: SimulatedNetwork;
   readonly faults: ArmedFaults;
   /** Living instances. */
-  readonly running: ReadonlyMap<InstanceName, { process: SimulatedProcess; service: Service }>;
+  readonly running: Map<InstanceName, { process: SimulatedProcess; service: Service }>;
+  /** Set once a database has lost commits. */
+  loss: Loss | undefined;
   /** Why processes ended by themselves before they had started. */
   readonly failedStarts: string[];
   /** Starts the instance; one that cannot start is tried again. */
@@ -80,9 +89,9 @@ export function createWorld(options: WorldOptions): World {
     beforeStep: (step) => options.beforeStep(world, step),
   });
   const faults = createArmedFaults(() => scheduler.nowMs());
-  const engine = createEngine(engineroom.wire, engineroom.catalogue);
+  const engine = createEngine(engineroom);
   const commitFate = (_: string, process: SimulatedProcess) => faults.commitFate(process);
-  const databasePorts = { engine, scheduler, faults: { commitFate }, rewrite: bug.statement };
+  const databasePorts = { engine, scheduler, faults: { commitFate }, tampering: bug };
   const network = createSimulatedNetwork({
     scheduler,
     random: createRandom(`network ${seed}`),
@@ -92,7 +101,7 @@ export function createWorld(options: WorldOptions): World {
     databases: new Map(
       schemas.map((schema) => [schema, createSimulatedDatabase(schema, databasePorts)]),
     ),
-    log: createMemoryLog(topicPartitions),
+    log: createMemoryLog(topicPartitions, bug.isUnfenced === true),
     ledger: createMemoryLedger(keyColumnsOf),
     kms: createMemoryKms(bytesOf(`kms ${seed}`)),
   };
@@ -104,10 +113,6 @@ export function createWorld(options: WorldOptions): World {
     return createProcess(scheduler, `${name}#${life}`, seed);
   };
   const supervisor = helper('supervisor');
-  const later = async (delayMs: number, instance: InstanceName): Promise<void> => {
-    await supervisor.clock.sleep(delayMs);
-    world.start(instance);
-  };
   const world: World = {
     ...stores,
     plan,
@@ -118,37 +123,45 @@ export function createWorld(options: WorldOptions): World {
     faults,
     running,
     failedStarts: [],
+    loss: undefined,
     helper,
-    start: (instance) => {
-      if (running.has(instance)) return;
-      const process = helper(instance);
-      const ports = portsOf(world, stores, process, instance);
-      const service = composeInstance(instance, bug.ports?.(ports, instance) ?? ports);
-      running.set(instance, { process, service });
-      const registrations = [...service.internalApi, ...service.publicApi];
-      void service.start().then(
-        () => undefined,
-        (error: unknown) => {
-          world.failedStarts.push(`${instance}: ${String(error)}`);
-          world.crash(instance, restartMs);
-        },
-      );
-      if (!process.isDead && !instance.startsWith('audit')) {
-        network.serve(process, serviceOf(instance).service, registrations);
-      }
-    },
+    start: (instance) => startInstance(world, stores, bug, instance),
     crash: (instance, downMs) => {
       const life = running.get(instance);
       if (life === undefined) return;
       running.delete(instance);
       life.process.kill();
-      void later(downMs, instance);
+      void supervisor.clock.sleep(downMs).then(() => world.start(instance));
     },
   };
+  bug.begin?.(world);
   return world;
 }
 
 const restartMs = 1_000;
+
+function startInstance(
+  world: World,
+  stores: Stores,
+  bug: PlantedBug,
+  instance: InstanceName,
+): void {
+  if (world.running.has(instance)) return;
+  const process = world.helper(instance);
+  const ports = portsOf(world, stores, process, instance);
+  const service = composeInstance(instance, bug.ports?.(ports, instance, world) ?? ports);
+  world.running.set(instance, { process, service });
+  void service.start().then(
+    () => undefined,
+    (error: unknown) => {
+      world.failedStarts.push(`${instance}: ${String(error)}`);
+      world.crash(instance, restartMs);
+    },
+  );
+  if (process.isDead || instance.startsWith('audit')) return;
+  const registrations = [...service.internalApi, ...service.publicApi];
+  world.network.serve(process, serviceOf(instance).service, registrations);
+}
 
 function bytesOf(seedText: string): (sizeBytes: number) => Buffer {
   const random = createRandom(seedText);
