@@ -15,7 +15,7 @@ export interface RebuildCall {
 export interface RebuildRpc {
   readonly handler: ServerStreamHandler<RebuildRequest, RebuildResponse>;
   /** Ends the rebuild under way, undone, and waits for it. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**
