@@ -22,32 +22,26 @@ interface Setting {
 /** A variable, its state in brackets, its meaning on the next line. */
 const settingForm = /^ {2}(LETHE_\w+)(?: {2}\((.*)\))?\n {6}(.*)$/gm;
 
-/** What a service says of its settings. */
-export function settingsOf(service: ServiceName): readonly Setting[] {
+/** What a service says with --help. */
+export function helpOf(service: ServiceName): string {
   const main = fileURLToPath(new URL(`../services/${service}/src/main.ts`, import.meta.url));
-  const said = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8', env: {} });
-  return Array.from(said.matchAll(settingForm), ([, name = '', state = '', meaning = '']) => ({
-    name,
-    state,
-    meaning,
-  }));
+  return execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8', env: {} });
 }
 
-export function configurationPage(): string {
-  const all = new Map(serviceNames.map((name) => [name, settingsOf(name)]));
-  const everywhere = (all.get('tickets') ?? []).filter(({ name }) =>
-    serviceNames.every((service) => all.get(service)?.some((each) => each.name === name)),
-  );
-  const published = (all.get('tickets') ?? []).filter(
-    ({ name }) =>
-      !everywhere.some((each) => each.name === name) &&
-      serviceNames.every(
-        (service) => service === 'keys' || all.get(service)?.some((each) => each.name === name),
-      ),
+/** The page, from what each service says with --help. */
+export function configurationPage(help: (service: ServiceName) => string): string {
+  const all = new Map(serviceNames.map((name) => [name, settingsIn(help(name))]));
+  const settings = (service: ServiceName) => all.get(service) ?? [];
+  const isOfAll = (services: readonly ServiceName[], { name }: Setting) =>
+    services.every((service) => settings(service).some((each) => each.name === name));
+  const everywhere = settings('tickets').filter((each) => isOfAll(serviceNames, each));
+  const withPublicApi = serviceNames.filter((name) => name !== 'keys');
+  const published = settings('tickets').filter(
+    (each) => isOfAll(withPublicApi, each) && !everywhere.includes(each),
   );
   const shared = new Set([...everywhere, ...published].map(({ name }) => name));
   const own = serviceNames.map((service) => {
-    const rows = (all.get(service) ?? []).filter(({ name }) => !shared.has(name));
+    const rows = settings(service).filter(({ name }) => !shared.has(name));
     return `## ${service}\n\n${table(rows)}`;
   });
   return [
@@ -56,6 +50,14 @@ export function configurationPage(): string {
     `## Every service with a public API: all but keys\n\n${table(published)}`,
     ...own,
   ].join('\n');
+}
+
+function settingsIn(help: string): readonly Setting[] {
+  return Array.from(help.matchAll(settingForm), ([, name = '', state = '', meaning = '']) => ({
+    name,
+    state,
+    meaning,
+  }));
 }
 
 function table(settings: readonly Setting[]): string {
@@ -85,5 +87,5 @@ set; it connects to nothing. Exit codes: 0 done, 1 the process cannot go on (the
 `;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(configurationPageFile, configurationPage());
+  writeFileSync(configurationPageFile, configurationPage(helpOf));
 }

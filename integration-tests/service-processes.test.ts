@@ -9,8 +9,8 @@ import {
 } from '@lethe/platform/testing/temporary-folder.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { identityOf } from '@lethe/platform/tls/service-identity.ts';
-import { serviceNames } from '@lethe/proto/access.ts';
-import { configurationPage, configurationPageFile } from '../deploy/configuration-page.ts';
+import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
+import { configurationPage, configurationPageFile, helpOf } from '../deploy/configuration-page.ts';
 import { freePort } from '../deploy/local/free-port.ts';
 import { repository } from './temporary-tree.ts';
 
@@ -39,10 +39,13 @@ function run(service: string, args: readonly string[], env: Record<string, strin
 describe('the process of a service', function () {
   this.timeout(120_000);
 
+  const help = new Map<ServiceName, string>();
+
   for (const service of serviceNames) {
     it(`${service}: loads no embedded engine, no other service and nothing of tests`, () => {
-      const { exitCode, loaded } = run(service, ['--help']);
+      const { exitCode, loaded, stdout } = run(service, ['--help']);
       assert.equal(exitCode, 0);
+      help.set(service, stdout);
       // A positive control: its own code and a library are among them.
       assert.ok(loaded.some((line) => line.endsWith(`/services/${service}/src/app.ts`)));
       assert.ok(loaded.some((line) => line.includes('/node_modules/kafkajs/')));
@@ -58,7 +61,9 @@ describe('the process of a service', function () {
   }
 
   it('has settings that docs/operators/configuration.md tells of', () => {
-    assert.equal(readFileSync(configurationPageFile, 'utf8'), configurationPage());
+    const page = configurationPage((service) => help.get(service) ?? helpOf(service));
+    assert.equal(readFileSync(configurationPageFile, 'utf8'), page);
+    assert.doesNotMatch(page, /` \|  \|/, 'each has a meaning');
   });
 });
 

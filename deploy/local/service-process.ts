@@ -21,6 +21,8 @@ export interface ServiceProcess {
   start(): void;
   /** SIGTERM, or another; answers with the exit code, null when a signal ended it. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
+  /** Waits until it ends by itself; answers like `end`. */
+  ended(): Promise<number | null>;
   /** Undefined while nothing answers. */
   health(): Promise<SaidHealth | undefined>;
   /** Throws when it has ended, or does not serve within the time. */
@@ -69,6 +71,7 @@ export function serviceProcess(wish: ServiceProcessWish): ServiceProcess {
       child?.kill(signal);
       return await ended;
     },
+    ended: async () => await ended,
     health,
     untilServing: async (withinMs) => {
       const endsMs = performance.now() + withinMs;

@@ -39,6 +39,8 @@ export interface SixProcesses {
   service(name: ServiceName): ServiceProcess;
   /** One more process of a service, at ports of its own; not started, and known to no other. */
   anotherOf(name: ServiceName): Promise<ServiceProcess>;
+  /** Runs statements as the superuser of PostgreSQL. */
+  sql(statements: string): void;
   /** Ends everything and removes every file. */
   stop(): Promise<void>;
 }
@@ -80,7 +82,8 @@ async function startAll(
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-six-'));
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const systems = await startSystems(wish.vaultBinary, ends);
-  createSchemas(systems.postgres);
+  const sql = (statements: string) => runSql(systems.postgres, statements);
+  createSchemas(sql);
   const make = await processMaker(wish, systems, folder);
   const ports = await takePorts();
   const services = new Map(
@@ -102,7 +105,7 @@ async function startAll(
     ends.push(async () => void (await another.end('SIGKILL')));
     return another;
   };
-  return { ...systems, dataFolder: folder, address, services, service, anotherOf, stop };
+  return { ...systems, dataFolder: folder, address, services, service, anotherOf, sql, stop };
 }
 
 type End = () => Promise<void>;
@@ -195,13 +198,17 @@ async function startRouter(
 }
 
 /** A role and a schema of its own for each service. */
-function createSchemas(postgres: LocalPostgres): void {
+function createSchemas(sql: SixProcesses['sql']): void {
+  for (const name of serviceNames) {
+    sql(`create role ${name} login; create schema ${name} authorization ${name};`);
+  }
+}
+
+function runSql(postgres: LocalPostgres, statements: string): void {
   const binaries = findPostgresBinaries();
   if (binaries === undefined) throw new Error('no psql');
-  const sql = serviceNames
-    .map((name) => `create role ${name} login; create schema ${name} authorization ${name};`)
-    .join('\n');
-  execFileSync(path.join(binaries, 'psql'), ['-q', '-d', postgres.url, '-c', sql]);
+  const command = ['-q', '-v', 'ON_ERROR_STOP=1', '-d', postgres.url, '-c', statements];
+  execFileSync(path.join(binaries, 'psql'), command, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 /** A private authority, a certificate for each service, the keys of tokens and certificates. */

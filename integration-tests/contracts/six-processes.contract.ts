@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { serviceNames } from '@lethe/proto/access.ts';
 import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
 import { whyNoKafka } from '../../deploy/local/kafka.ts';
@@ -116,12 +117,72 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     for (;;) {
       const said = await second.health();
       if (said?.waitsFor?.includes('another process of keys') === true) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await delay(100);
     }
     assert.equal(await keys.end('SIGTERM'), 0);
     await second.untilServing(servingWithinMs);
     assert.equal(await second.end('SIGTERM'), 0);
     keys.start();
     await keys.untilServing(servingWithinMs);
+  });
+
+  it('may be two of one service: the second starts beside the first, and serves when it is alone', async () => {
+    const second = await six.anotherOf('usage');
+    second.start();
+    await second.untilServing(servingWithinMs);
+    const first = six.service('usage');
+    assert.equal(await first.end('SIGTERM'), 0);
+    first.start();
+    await first.untilServing(servingWithinMs);
+    assert.equal(await second.end('SIGTERM'), 0);
+  });
+
+  it('refuse a schema that a newer version migrated, and say so', async () => {
+    const usage = six.service('usage');
+    await usage.end('SIGTERM');
+    six.sql(`insert into usage.kysely_migration (name, timestamp) values ('9999-newer', 'now')`);
+    usage.start();
+    assert.equal(await usage.ended(), 1);
+    assert.match(readFileSync(usage.logFile, 'utf8'), /"fatal".*SCHEMA_NEWER.*9999-newer/);
+    six.sql(`delete from usage.kysely_migration where name = '9999-newer'`);
+    usage.start();
+    await usage.untilServing(servingWithinMs);
+  });
+
+  it('say that a TLS file is wrong, go on with the old one, and take up the right one', async () => {
+    const usage = six.service('usage');
+    const file = join(six.dataFolder, 'tls', 'usage.pem');
+    const right = readFileSync(file);
+    const problemsAre = async (form: RegExp) => {
+      while (!form.test((await usage.health())?.problems.join() ?? '')) await delay(500);
+    };
+    writeFileSync(file, 'rubbish');
+    await problemsAre(/holds no certificate in PEM/);
+    assert.equal((await usage.health())?.phase, 'serving');
+    assert.equal((await status()).totals.length > 0, true);
+    writeFileSync(file, right);
+    await problemsAre(/^$/);
+  });
+
+  it('wait for Kafka and PostgreSQL, and end when told to meanwhile', async () => {
+    const usage = six.service('usage');
+    await usage.end('SIGTERM');
+    await six.kafka.kill();
+    await six.postgres.stop();
+    // It lost the lock that makes it the only one, and another might go on: whoever looks after it starts it again.
+    assert.equal(await six.service('keys').ended(), 1);
+    usage.start();
+    const waitsFor = async (form: RegExp) => {
+      while (!form.test((await usage.health())?.waitsFor ?? '')) await delay(100);
+    };
+    await waitsFor(/^database: STORE_UNAVAILABLE/);
+    assert.equal(await usage.end('SIGTERM'), 0);
+    usage.start();
+    await six.postgres.start();
+    await waitsFor(/^event log: STORE_UNAVAILABLE/);
+    await six.kafka.startAgain();
+    six.service('keys').start();
+    await usage.untilServing(servingWithinMs);
+    while (!(await status()).healthy) await delay(500);
   });
 });

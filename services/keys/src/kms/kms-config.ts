@@ -46,27 +46,52 @@ const mount = z
   .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be a mount path such as transit');
 const file = z.string().startsWith('/', 'must be an absolute path');
 
+/** The variables, with their meaning. */
 export const kindSchema = z.object({
-  LETHE_KEYS_KMS: z.enum(['keyring', 'vault', 'aws']).default('keyring'),
+  LETHE_KEYS_KMS: z
+    .enum(['keyring', 'vault', 'aws'])
+    .default('keyring')
+    .describe('Which KMS wraps the tenant keys; a process of its own takes vault or aws.'),
 });
 
+/** Those of Vault. */
 export const vaultSchema = z.object({
   // The token and the plaintext tenant keys travel there.
-  LETHE_KEYS_VAULT_ADDRESS: z.string().refine(isSafeAddress, { message: safeAddressRule }),
-  LETHE_KEYS_VAULT_NAMESPACE: mount.optional(),
-  LETHE_KEYS_VAULT_TRANSIT_MOUNT: mount.default('transit'),
+  LETHE_KEYS_VAULT_ADDRESS: z
+    .string()
+    .refine(isSafeAddress, { message: safeAddressRule })
+    .describe('Vault or OpenBao, https://host[:port].'),
+  LETHE_KEYS_VAULT_NAMESPACE: mount.optional().describe('The namespace of the mounts.'),
+  LETHE_KEYS_VAULT_TRANSIT_MOUNT: mount
+    .default('transit')
+    .describe('Where the Transit engine is mounted.'),
   LETHE_KEYS_VAULT_KEY_PREFIX: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower-case letters, digits and hyphens')
-    .default('lethe-'),
-  LETHE_KEYS_VAULT_AUTH: z.enum(['approle', 'kubernetes', 'token-file']),
-  LETHE_KEYS_VAULT_AUTH_MOUNT: mount.optional(),
-  LETHE_KEYS_VAULT_ROLE_ID_FILE: file.optional(),
-  LETHE_KEYS_VAULT_SECRET_ID_FILE: file.optional(),
-  LETHE_KEYS_VAULT_ROLE: z.string().min(1).optional(),
-  LETHE_KEYS_VAULT_JWT_FILE: file.default('/var/run/secrets/kubernetes.io/serviceaccount/token'),
-  LETHE_KEYS_VAULT_TOKEN_FILE: file.optional(),
-  LETHE_KEYS_VAULT_TIMEOUT_MS: z.coerce.number().int().min(100).max(30_000).default(3_000),
+    .default('lethe-')
+    .describe('Before the tenant in the name of each key.'),
+  LETHE_KEYS_VAULT_AUTH: z.enum(['approle', 'kubernetes', 'token-file']).describe('How to log in.'),
+  LETHE_KEYS_VAULT_AUTH_MOUNT: mount
+    .optional()
+    .describe('Where the login is mounted; else its name.'),
+  LETHE_KEYS_VAULT_ROLE_ID_FILE: file
+    .optional()
+    .describe('AppRole: a file with the role id, read at each login.'),
+  LETHE_KEYS_VAULT_SECRET_ID_FILE: file
+    .optional()
+    .describe('AppRole: a file with the secret id, read at each login.'),
+  LETHE_KEYS_VAULT_ROLE: z.string().min(1).optional().describe('Kubernetes: the role.'),
+  LETHE_KEYS_VAULT_JWT_FILE: file
+    .default('/var/run/secrets/kubernetes.io/serviceaccount/token')
+    .describe("Kubernetes: the service account's token, read at each login."),
+  LETHE_KEYS_VAULT_TOKEN_FILE: file.optional().describe('A token that something else keeps alive.'),
+  LETHE_KEYS_VAULT_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(30_000)
+    .default(3_000)
+    .describe('Of one attempt of a request, milliseconds; there are at most three.'),
 });
 
 type VaultEnvironment = z.output<typeof vaultSchema>;
