@@ -248,6 +248,6 @@ function internalRegistrations(ports: AnalyticsPorts): readonly ServiceRegistrat
         committedSequences: async (topic) => committedSequences(ports, topic),
       }),
     }),
-    registerService(ErasureParticipantServiceService, { previewErasure: previewErasure() }),
+    registerService(ErasureParticipantServiceService, { previewErasure: previewErasure(ports.db) }),
   ];
 }

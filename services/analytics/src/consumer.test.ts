@@ -10,7 +10,7 @@ import {
 } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { NewRecord } from '@lethe/platform/consumer/port.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
-import type { Peer, Peers } from '@lethe/platform/grpc/handler.ts';
+import type { CallContext, Peer, Peers } from '@lethe/platform/grpc/handler.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { unsentReceipts } from '@lethe/platform/receipts/receipts.ts';
@@ -18,6 +18,7 @@ import { emptyRecord } from '@lethe/platform/testing/log-records.ts';
 import { createPrivacyEffect } from './consumer.ts';
 import { families } from './domain/families.ts';
 import { monthOf } from './domain/time-buckets.ts';
+import { previewErasure } from './rpc/preview-erasure.ts';
 import { countTenants } from './store.ts';
 import { createProjectionWorld, type ProjectionWorld } from './testing/projection-world.ts';
 import { sampleEvent } from './testing/sample-events.ts';
@@ -60,7 +61,7 @@ describe('privacy.v1 in analytics', () => {
   let world: ProjectionWorld;
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     world = await createProjectionWorld('privacy-consumer');
   });
 
@@ -190,6 +191,18 @@ describe('privacy.v1 in analytics', () => {
       scope(ScopeKind.SCOPE_KIND_TICKET, ticket),
       scope(ScopeKind.SCOPE_KIND_PERSON, user),
     ];
+    const preview = previewErasure(world.db);
+    const privacy: CallContext = {
+      caller: { kind: 'service', service: 'privacy' },
+      signal: new AbortController().signal,
+    };
+    assert.deepEqual(await preview({ tenantId: acme, scopes }, privacy), {
+      service: 'analytics',
+      records: 0n,
+      rows: 3n,
+      boxesUnreadable: 0n,
+    });
+    assert.equal((await preview({ tenantId: acme, scopes: [] }, privacy)).rows, 0n);
     const value = ScopesErased.fromPartial({ erasureId, obligedServices: ['analytics'], scopes });
     await consume(keysAnswering(contributors), [privacyRecord({ $case: 'scopesErased', value })]);
     const { rows: left } = await sql<{ sequence: bigint }>`

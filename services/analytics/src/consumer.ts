@@ -12,7 +12,7 @@ import { storeReceipt } from '@lethe/platform/receipts/receipts.ts';
 import { parseScope } from '@lethe/platform/sealing/scope-wire.ts';
 import { type CounterId, counterKeyOf } from './domain/accept.ts';
 import { families } from './domain/families.ts';
-import { streamKinds } from './projection/analytics-parking.ts';
+import { topicsOfKind } from './projection/analytics-parking.ts';
 import {
   type AnalyticsSchema,
   type AnalyticsTransaction,
@@ -158,11 +158,10 @@ async function dropParked(
 ): Promise<number> {
   let dropped = 0;
   for (const kind of ['ticket', 'person'] as const) {
-    const topics = Object.entries(streamKinds).flatMap(([topic, of]) => (of === kind ? topic : []));
     const streams = fences.flatMap(({ scope, incarnation }) =>
       scope.kind === kind ? [{ token: scope.token, incarnation }] : [],
     );
-    dropped += await dropErased(tx, tenantId, topics, streams);
+    dropped += await dropErased(tx, tenantId, topicsOfKind(kind), streams);
   }
   return dropped;
 }

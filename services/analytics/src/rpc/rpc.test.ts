@@ -11,7 +11,6 @@ import { metrics } from '../domain/metrics.ts';
 import type { LedgerRow } from '../ledger/ledger.ts';
 import { getPlatformTotals } from './get-platform-totals.ts';
 import { listMetrics } from './list-metrics.ts';
-import { previewErasure } from './preview-erasure.ts';
 import { progress } from './progress.ts';
 import { queryMetric } from './query-metric.ts';
 
@@ -171,13 +170,5 @@ describe('Progress', () => {
       ],
     });
     await assert.rejects(handler({ topic: 'privacy.v1' }, peer), { reason: 'INVALID_FIELDS' });
-  });
-});
-
-describe('PreviewErasure', () => {
-  it('removes nothing here', async () => {
-    const peer = as({ kind: 'service', service: 'privacy' });
-    const answer = await previewErasure()({ tenantId: 'acme', scopes: [] }, peer);
-    assert.deepEqual(answer, { service: 'analytics', records: 0n, rows: 0n, boxesUnreadable: 0n });
   });
 });

@@ -47,7 +47,6 @@ export interface ErasureJobPorts {
   readonly dropParked?: (
     tx: Transaction<EventStoreSchema>,
     tenantId: TenantId,
-    kind: 'ticket' | 'person',
     streams: readonly ErasedStream[],
   ) => Promise<number>;
 }
@@ -199,7 +198,7 @@ async function removePage(job: ErasureJob, ports: ErasureJobPorts): Promise<Step
     else {
       const rows = await deleteStreams(tx, job, family.streamKind, streams);
       // The fence has stood since before the job: nothing of these streams is parked or replayed any more.
-      const parked = await ports.dropParked?.(tx, job.tenantId, family.streamKind, streams);
+      const parked = await ports.dropParked?.(tx, job.tenantId, streams);
       await addToJob(tx, job, { rows: rows + (parked ?? 0) });
     }
     return 'removed';

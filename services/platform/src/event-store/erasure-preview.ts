@@ -7,12 +7,15 @@ import type {
 import { ServiceError } from '../errors/service-error.ts';
 import type { UnaryHandler } from '../grpc/handler.ts';
 import { parseScope } from '../sealing/scope-wire.ts';
+import type { ErasedStream } from './erasure-store.ts';
 import type { EventFamily } from './family.ts';
 import type { EventStoreSchema } from './tables.ts';
 
 export interface PreviewPorts {
   readonly family: Pick<EventFamily<never, never>, 'service' | 'streamKind'>;
   readonly db: Kysely<EventStoreSchema>;
+  /** How many records of these streams a consumer of this service has parked. */
+  readonly countParked?: (tenantId: string, streams: readonly ErasedStream[]) => Promise<bigint>;
 }
 
 interface PreviewScope {
@@ -25,6 +28,7 @@ interface PreviewScope {
 export function previewErasure({
   family,
   db,
+  countParked,
 }: PreviewPorts): UnaryHandler<PreviewErasureRequest, PreviewErasureResponse> {
   return async ({ tenantId, scopes: given }) => {
     const scopes = given.flatMap(parseScopeUpTo);
@@ -32,7 +36,8 @@ export function previewErasure({
     const { records, rows } = await countStreams(db, tenantId, streams);
     const persons = scopes.filter((scope) => scope.kind === 'person');
     const boxesUnreadable = await countBoxes(db, tenantId, persons, streams);
-    return { service: family.service, records, rows, boxesUnreadable };
+    const parked = (await countParked?.(tenantId, streams)) ?? 0n;
+    return { service: family.service, records, rows: rows + parked, boxesUnreadable };
   };
 }
 

@@ -173,9 +173,8 @@ describe('an erasure at an event owner', () => {
     await publish();
     await erase('u-1');
     const asked: string[] = [];
-    const dropParked: ErasureJobPorts['dropParked'] = async (_tx, tenantId, kind, streams) => {
+    const dropParked: ErasureJobPorts['dropParked'] = async (_tx, tenantId, streams) => {
       assert.equal(tenantId, acme);
-      assert.equal(kind, 'ticket');
       asked.push(...streams.map(({ token }) => token));
       return 7;
     };
@@ -376,6 +375,17 @@ describe('an erasure at an event owner', () => {
     } as const;
     const said = await preview(request, call);
     assert.deepEqual([said.records, said.rows, said.boxesUnreadable], [3n, 5n, 1n]);
+    const countParked = async (
+      tenantId: string,
+      streams: readonly { readonly token: string }[],
+    ) => {
+      assert.equal(tenantId, acme);
+      const own = [tokens.ticket('T-1'), tokens.ticket('T-2')];
+      assert.deepEqual(streams.map(({ token }) => token).toSorted(), own.toSorted());
+      return 4n;
+    };
+    const parking = previewErasure({ family: noteFamily, db, countParked });
+    assert.equal((await parking(request, call)).rows, 9n);
     assert.equal((await db.selectFrom('streams').select('token').execute()).length, 3);
     await tombstone(fenced);
     await runToEnd();

@@ -128,13 +128,32 @@ export async function dropErased<Schema>(
 ): Promise<number> {
   if (streams.length === 0 || topics.length === 0) return 0;
   const { numAffectedRows } = await sql`delete from parked_records as parked
-    using unnest(${streams.map((each) => each.token)}::text[],
-      ${streams.map((each) => each.incarnation)}::int4[]) as erased(token, incarnation)
-    where parked.tenant_id = ${tenantId} and parked.stream = erased.token
-      and parked.incarnation <= erased.incarnation and parked.topic = any(${topics}::text[])`.execute(
-    tx,
-  );
+    using ${erasedTable(streams)} where ${isErased(tenantId, topics)}`.execute(tx);
   const dropped = Number(numAffectedRows ?? 0n);
   if (dropped > 0) await dropEmptyStreams(tx);
   return dropped;
+}
+
+/** How many records `dropErased` would drop now. */
+export async function countErased<Schema>(
+  db: Kysely<Schema>,
+  tenantId: string,
+  topics: readonly string[],
+  streams: readonly ErasedStreamName[],
+): Promise<bigint> {
+  const { rows } = await sql<{ records: bigint }>`select count(*) as records
+    from parked_records as parked join ${erasedTable(streams)} on ${isErased(tenantId, topics)}`.execute(
+    db,
+  );
+  return rows[0]?.records ?? 0n;
+}
+
+function erasedTable(streams: readonly ErasedStreamName[]) {
+  return sql`unnest(${streams.map((each) => each.token)}::text[],
+    ${streams.map((each) => each.incarnation)}::int4[]) as erased(token, incarnation)`;
+}
+
+function isErased(tenantId: string, topics: readonly string[]) {
+  return sql`parked.tenant_id = ${tenantId} and parked.stream = erased.token
+    and parked.incarnation <= erased.incarnation and parked.topic = any(${topics}::text[])`;
 }
