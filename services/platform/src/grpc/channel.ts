@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import { identityOf, serviceOf } from '../tls/service-identity.ts';
 import type { TlsSource } from '../tls/tls-source.ts';
@@ -25,6 +26,7 @@ export interface Channels {
   close(): void;
 }
 
+const neverAborted = new AbortController().signal;
 /** Of a call that says nothing else, milliseconds. */
 const defaultTimeoutMs = 30_000;
 /**
@@ -125,7 +127,8 @@ function createPeer(service: ServiceName, client: Client, clock: Clock): Peer {
           const delayMs = backoff.next();
           const isOver = attempt >= attemptsMax || delayMs >= restMs || !isLostOnTheWay(error);
           if (isOver) throw serviceErrorOf(error, service);
-          await clock.sleep(delayMs, signal);
+          await sleepQuietly(clock, delayMs, signal ?? neverAborted);
+          signal?.throwIfAborted();
         }
       }
     },
