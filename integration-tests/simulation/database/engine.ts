@@ -124,8 +124,8 @@ class SavepointEngine implements Engine {
       const at = this.#levels.findIndex((level) => level.transaction === transaction);
       for (const lower of this.#levels.slice(0, at)) lower.after.push(...transaction.applied);
     }
+    // Its savepoint goes with the next one, in one call.
     transaction.isOver = true;
-    this.#dropFinishedLevels();
   }
 
   rollback(transaction: EngineTransaction): void {
@@ -195,7 +195,7 @@ class SavepointEngine implements Engine {
     if (this.#levels.some((level) => level.transaction === transaction)) return;
     this.#savepoints += 1;
     const savepoint = `t${this.#savepoints}`;
-    this.#wire.control(`savepoint ${savepoint}`);
+    this.#wire.control(`${this.#dropFinishedLevels()}savepoint ${savepoint}`);
     this.#levels.push({ transaction, savepoint, after: [] });
     if (transaction.applied.length === 0) return;
     this.#counts.repeats += 1;
@@ -245,18 +245,15 @@ class SavepointEngine implements Engine {
     for (const applied of level.after) {
       if (!this.#repeats(applied)) throw new Error(`cannot be done again: ${applied.text}`);
     }
-    this.#dropFinishedLevels();
   }
 
-  #dropFinishedLevels(): void {
-    for (
-      let top = this.#levels.at(-1);
-      top?.transaction.isOver === true;
-      top = this.#levels.at(-1)
-    ) {
-      this.#wire.control(`release savepoint ${top.savepoint}`);
-      this.#levels.pop();
+  /** What it takes to be rid of finished transactions that nothing lies on. */
+  #dropFinishedLevels(): string {
+    let releases = '';
+    while (this.#levels.at(-1)?.transaction.isOver === true) {
+      releases += `release savepoint ${this.#levels.pop()?.savepoint}; `;
     }
+    return releases;
   }
 
   #send(schema: string, text: string, parameters: readonly unknown[]): Answer {

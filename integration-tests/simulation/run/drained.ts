@@ -18,6 +18,9 @@ export function isDrained(world: World, engineroom: Engineroom): boolean {
   const { wire } = engineroom;
   // What is not committed must not be taken for done.
   if (schemas.some((schema) => world.engine.isBusy(schema, undefined))) return false;
+  // A loop that failed several times in a row says so until a round succeeds, which may be a while.
+  const services = [...world.running.values()];
+  if (services.some(({ service }) => service.problem() !== undefined)) return false;
   if (wire.query(unfinished, []).rows[0]?.['left'] !== 0n) return false;
   return [
     ['audit', 'tickets.v1'],

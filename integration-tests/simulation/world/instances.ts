@@ -43,7 +43,7 @@ export function serviceOf(instance: InstanceName): { service: ServiceName; schem
 const settings = {
   LETHE_KEYS_LEASE_TTL_MS: '5000',
   LETHE_ANALYTICS_COMPLETENESS_POLL_MS: '60000',
-  LETHE_ANALYTICS_CHUNK_RECORDS_MAX: '6',
+  LETHE_ANALYTICS_CHUNK_RECORDS_MAX: '8',
 };
 
 /** The service as its own main composes it, on simulated ports. */
@@ -106,7 +106,7 @@ function composeAuditor(ports: InstancePorts, logger: Logger): Service {
     effect: storeApplied(),
     clock: process.clock,
     logger,
-    recordsMax: 4,
+    recordsMax: 7,
   });
   return {
     publicApi: [],

@@ -21,7 +21,7 @@ const laterKinds = ['reply', 'reply', 'answer', 'solved', 'reopened', 'csat', 'e
 export function planOf(seed: string): Plan {
   const random = createRandom(`plan ${seed}`);
   const tenants = new Map(
-    Array.from({ length: random.chance(0.3) ? 2 : 1 }, (_, index) => [
+    Array.from({ length: random.chance(0.15) ? 2 : 1 }, (_, index) => [
       `tenant-${index}`,
       { mayReturn: random.chance(0.75) },
     ]),
@@ -60,7 +60,7 @@ function planTenant(random: Random, tenant: string, tag: string): Command[][] {
     person,
     minute,
   }));
-  const later = Array.from({ length: 10 + random.whole(20) }, (_, index): WishedEvent => {
+  const later = Array.from({ length: 8 + random.whole(16) }, (_, index): WishedEvent => {
     const { ticket, person, minute } = random.pick(tickets);
     const author = random.chance(0.2) ? random.pick(persons) : person;
     const kind = random.pick(laterKinds);
@@ -69,7 +69,7 @@ function planTenant(random: Random, tenant: string, tag: string): Command[][] {
   const writers: Command[][] = [[], []];
   const events = [...opening, ...later];
   while (events.length > 0) {
-    const batch = events.splice(0, 1 + random.whole(5));
+    const batch = events.splice(0, 1 + random.whole(6));
     writers[random.whole(2)]?.push({ kind: 'append', tenant, events: withRepeats(random, batch) });
   }
   const erasures = 1 + random.whole(3);

@@ -75,7 +75,7 @@ export const topicPartitions: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** How often an operation goes first that makes another transaction begin anew. */
-const unwelcomeShare = 0.12;
+const unwelcomeShare = 0.08;
 
 export function createWorld(options: WorldOptions): World {
   const { plan, engineroom, bug } = options;
