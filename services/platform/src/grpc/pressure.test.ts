@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   Client,
+  connectivityState,
   type ClientDuplexStream,
   type ClientReadableStream,
   credentials,
@@ -259,6 +260,16 @@ describe('the gRPC server under pressure', () => {
     assert.equal(isAnswered, false);
     streams[0]?.end();
     assert.equal(await waiting, true);
+  });
+
+  it('closes a connection without a call, and takes the next one', async () => {
+    const { connect } = await serve({}, { connectionIdleMs: 300 });
+    const client = connect();
+    assert.ok(await call(client, 'acme'));
+    const state = () => client.getChannel().getConnectivityState(false);
+    assert.equal(state(), connectivityState.READY);
+    await until(() => state() === connectivityState.IDLE);
+    assert.ok(await call(client, 'acme'));
   });
 
   it('refuses metadata and messages that are too large, and serves the next call', async () => {
