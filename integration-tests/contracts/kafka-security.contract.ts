@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import kafkajs, { type AclEntry } from 'kafkajs';
+import { createPgliteDatabases } from '@lethe/platform/database/pglite.ts';
 import { eventIdNamed, recordNamed } from '@lethe/platform/event-log/contract-support.ts';
 import { openKafkaEventLog, type KafkaEventLogOptions } from '@lethe/platform/event-log/kafka.ts';
 import {
@@ -16,11 +17,27 @@ import {
 import type { KafkaSettings } from '@lethe/platform/event-log/kafka-settings.ts';
 import type { EventLog, LogReader } from '@lethe/platform/event-log/port.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
+import { openTestPglite } from '@lethe/platform/testing/test-database.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
+import { AnalyticsServiceService } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import { AppendOutcome } from '@lethe/proto/gen/lethe/log/v1/append.ts';
+import { ErasureGround } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
+import {
+  ErasureState,
+  PrivacyServiceService,
+  RegisterTenantRequest,
+  RequestErasureRequest,
+} from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
+import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { type Topic, topicNamed, topics } from '@lethe/proto/topics.ts';
+import { newEvent, opened } from '@lethe/tickets/testing/sample-events.ts';
 import { type LocalBroker, startLocalBroker } from '../../deploy/local/kafka.ts';
+import { startComposedSystem } from '../races/composed-system.ts';
+import { openByPrincipal } from './kafka-by-principal.ts';
 import { bareClient, quickTopics, requireKafka } from './kafka-subject.ts';
 
 const createTopics = fileURLToPath(new URL('../../deploy/kafka/create-topics.ts', import.meta.url));
@@ -93,7 +110,7 @@ function makeCertificates(folder: string): string {
 
 describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
   this.timeout(180_000);
-  const opened: EventLog[] = [];
+  const openLogs: EventLog[] = [];
   let folder: string;
   let broker: LocalBroker;
   let address: string;
@@ -118,7 +135,7 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     assert.match(created.stdout, /tickets\.v1 \(6\).*privacy\.v1 \(1\)/);
   });
   afterEach(async () => {
-    for (const log of opened.splice(0)) await log.close();
+    for (const log of openLogs.splice(0)) await log.close();
   });
   after(async () => {
     await broker?.remove();
@@ -161,7 +178,7 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
       logger: createLogger({ service: 'contract', level: 'silent' }),
       timeouts: { openMs: 10_000, fetchWaitMs: 50 },
     });
-    opened.push(log);
+    openLogs.push(log);
     return log;
   };
   const openAs = (
@@ -185,6 +202,52 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     assert.equal(refusal.reason, 'LOG_ACCESS_DENIED', `${what}: ${refusal.message}`);
     assert.match(refusal.message, right, what);
   };
+
+  // First, as the tests below write records that no service can read.
+  it('lets the six services work together: a ticket is counted, and its person erased', async () => {
+    const check = { mode: 'check', topicSettings: quickTopics } as const;
+    const log = await openByPrincipal((service, known) => openAs(service, known, check));
+    const databases = createPgliteDatabases(await openTestPglite());
+    const system = await startComposedSystem('kafka-acls', databases, (unused) => ({
+      ...log,
+      close: async () => {
+        await log.close();
+        await unused.close();
+      },
+    }));
+    try {
+      const tenantId = 'acl-tenant' as TenantId;
+      const settings = { region: 'test', retentionDays: 400 };
+      const tenant = RegisterTenantRequest.fromPartial({ tenantId, settings });
+      await system.call('privacy', PrivacyServiceService.registerTenant, tenant);
+      const events = [newEvent('T-1', 'first', 0, opened('somebody'))];
+      const append = TicketServiceService.appendTicketEvents;
+      const { results } = await system.call('tickets', append, { events }, tenantId);
+      assert.equal(results[0]?.outcome, AppendOutcome.APPEND_OUTCOME_ACCEPTED);
+      const { getPlatformTotals } = AnalyticsServiceService;
+      await until(async () => {
+        const { totals } = await system.call('analytics', getPlatformTotals, {});
+        return totals.some(({ exact }) => exact === 1n);
+      }, 120_000);
+      const request = RequestErasureRequest.fromPartial({
+        person: { $case: 'personId', value: 'somebody' },
+        ground: ErasureGround.ERASURE_GROUND_CONSENT_WITHDRAWN,
+      });
+      const { requestErasure, getErasure } = PrivacyServiceService;
+      const { erasure } = await system.call('privacy', requestErasure, request, tenantId);
+      const erasureId = erasure?.erasureId ?? '';
+      await until(async () => {
+        const now = await system.call('privacy', getErasure, { erasureId }, tenantId);
+        return now.erasure?.state === ErasureState.ERASURE_STATE_COMPLETED;
+      }, 120_000);
+      for (const [name, service] of system.services) {
+        assert.equal(service.problem(), undefined, name);
+      }
+    } finally {
+      await system.stop();
+      await databases.close();
+    }
+  });
 
   for (const service of serviceNames) {
     const owned: readonly Topic[] = topics.filter(({ owner }) => owner === service);
