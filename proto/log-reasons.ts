@@ -9,7 +9,7 @@ export const logReasons = {
   SEQUENCE_GAP: {
     code: 'DATA_LOSS',
     meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
-    next: 'Treat it as an incident; the consumer has stopped this partition.',
+    next: 'Treat it as an incident: the partition has stopped. A data folder is mended by `lethe repair`; see docs/operators/repair.md.',
   },
   RECORD_MALFORMED: {
     code: 'DATA_LOSS',
