@@ -10,6 +10,8 @@ import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts
 import { PrivacyEvent, ScopesErased } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { ErasureReceipt } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { topicNamed } from '@lethe/proto/topics.ts';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import type { LogReader } from '@lethe/platform/event-log/port.ts';
 import type { Caller, MethodDefinition } from '@lethe/platform/grpc/handler.ts';
 import { createInProcessNetwork, type InProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
@@ -19,6 +21,7 @@ import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { emptyRecord, recordWrite } from '@lethe/platform/testing/log-records.ts';
 import { until } from '@lethe/platform/testing/until.ts';
+import { type AroundPoll, wrapLog } from '@lethe/platform/testing/wrapped-log.ts';
 import { createAnalytics } from './app.ts';
 import { parseConfig } from './config.ts';
 import { freshDatabase, sharedClickHouse } from './testing/shared-clickhouse.ts';
@@ -40,6 +43,9 @@ describe('analytics, composed', () => {
   let analytics: Service;
   let network: InProcessNetwork;
   const ledgerName = freshDatabase('app');
+  /** Readers that failed and never read again, as those of Kafka do; while `breaking`, each that is used becomes one. */
+  const broken = new Set<LogReader>();
+  let breaking = false;
   const receipts: ErasureReceipt[] = [];
   const asOf = new Date(Date.UTC(2025, 4, 2));
 
@@ -69,7 +75,7 @@ describe('analytics, composed', () => {
     };
     return createAnalytics(parseConfig(settings), {
       db: world.db,
-      eventLog: world.log,
+      eventLog: wrapLog(world.log, breakable),
       clickHouse: sharedClickHouse(),
       ledgerDatabase,
       peers: network.peersFor('analytics'),
@@ -78,6 +84,12 @@ describe('analytics, composed', () => {
       logger: createLogger({ service: 'analytics', level: 'silent' }),
     });
   }
+
+  const breakable: AroundPoll = async (poll, options, logReader) => {
+    if (breaking) broken.add(logReader);
+    if (broken.has(logReader)) throw new ServiceError('STORE_UNAVAILABLE');
+    return poll(options);
+  };
 
   function sequenceService(topic: string) {
     return registerService(SequenceServiceService, {
@@ -149,5 +161,24 @@ describe('analytics, composed', () => {
     await assert.rejects(composed(freshDatabase('none'), checking).start(), refused);
     const replicated = { ...checking, LETHE_ANALYTICS_LEDGER_CLUSTER: 'lethe' };
     await assert.rejects(composed(ledgerName, replicated).start(), refused);
+  });
+
+  it('goes on with another reader when the log was away', async () => {
+    const before = (await query('created')).rows[0]?.exact ?? 0n;
+    breaking = true;
+    await until(() => broken.size >= 2);
+    breaking = false;
+    const record = sealRecord(world.keys, {
+      tenantId: acme,
+      ...sampleEvent(0),
+      occurredAtMs: Date.UTC(2025, 4, 1, 3),
+      contributor: '00000000000000a1',
+    });
+    const ends = await world.log.endOffsets('tickets.v1');
+    assert.ok((ends[5] ?? 0n) === 0n);
+    await world.append('tickets.v1', 5, [record]);
+    await until(async () => (await query('created')).rows[0]?.exact === before + 1n);
+    // What another test made it stop for, it finds again.
+    await until(() => /^partition usage/.test(analytics.problem() ?? ''));
   });
 });

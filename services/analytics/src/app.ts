@@ -173,6 +173,10 @@ function createProjector(
     // Never slept: a round waits for entries by itself.
     pollMs: idleMs,
     run: async (signal) => {
+      if (projection?.isBroken() === true) {
+        await projection.close();
+        projection = undefined;
+      }
       projection ??= await openProjection({
         ...ports,
         ledger,

@@ -61,6 +61,8 @@ export interface Projection {
   round(signal: AbortSignal): Promise<number>;
   /** The partitions that stopped, and why. */
   problem(): string | undefined;
+  /** Its reader failed and reads no more: close it and open another at the checkpoints. */
+  isBroken(): boolean;
   close(): Promise<void>;
 }
 
@@ -71,7 +73,8 @@ const leftBehindMs = 30_000;
 export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
   const owned = new OwnedPartitions();
   const parked = new Map<string, ParkingGuess>();
-  const reader = await ports.eventLog.openReader({
+  let isBroken = false;
+  const opened = await ports.eventLog.openReader({
     group: 'analytics-projection',
     topics: ports.topics,
     startAt: async (assigned) => {
@@ -79,6 +82,7 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
       return checkpoints.map(({ nextOffset }) => nextOffset);
     },
   });
+  const reader = tellingOfFailure(opened, () => (isBroken = true));
   // A start is like the time after a failure: another life may have left something behind.
   let hasFailed = true;
   let lookAgainMs = 0;
@@ -95,7 +99,27 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
       return records;
     },
     problem: () => owned.problem(),
+    isBroken: () => isBroken,
     close: async () => reader.close(),
+  };
+}
+
+/** A reader that threw once is not used again: the one of Kafka would throw the same for ever. */
+function tellingOfFailure(reader: LogReader, onFailure: () => void): LogReader {
+  return {
+    poll: async (options) => {
+      try {
+        return await reader.poll(options);
+      } catch (error) {
+        onFailure();
+        throw error;
+      }
+    },
+    seek: (partition, offset) => reader.seek(partition, offset),
+    pause: (partition) => reader.pause(partition),
+    resume: (partition) => reader.resume(partition),
+    position: (partition) => reader.position(partition),
+    close: async () => await reader.close(),
   };
 }
 

@@ -95,6 +95,25 @@ describe('a loop', () => {
     await until(() => loop.problem() === undefined);
   });
 
+  it('has no problem any more once a round that lasts says that it goes well', async () => {
+    let failures = 0;
+    const loop = loopOf({
+      run: async (signal, goesWell) => {
+        failures += 1;
+        if (failures <= 6) throw new ServiceError('STORE_UNAVAILABLE');
+        await until(() => failures > 10);
+        goesWell();
+        await systemClock.sleep(600_000, signal).catch(() => undefined);
+        return 'idle';
+      },
+    });
+    loop.start();
+    await until(() => failures === 7);
+    assert.notEqual(loop.problem(), undefined);
+    failures = 11;
+    await until(() => loop.problem() === undefined);
+  });
+
   it('stops after the round in progress, which sees the signal', async () => {
     let ended = false;
     const began = Promise.withResolvers<undefined>();

@@ -9,8 +9,11 @@ export interface LoopOptions {
   readonly clock: Clock;
   /** How long to rest when there was nothing to do and nobody calls `wake`. */
   readonly pollMs: number;
-  /** One round; answers whether more work is known to wait. Must be safe to repeat. */
-  readonly run: (signal: AbortSignal) => Promise<'again' | 'idle'>;
+  /**
+   * One round; answers whether more work is known to wait. Must be safe to repeat. A round that goes on for long calls
+   * `goesWell` once what failed before works again: then too there is no problem any more.
+   */
+  readonly run: (signal: AbortSignal, goesWell: () => void) => Promise<'again' | 'idle'>;
   /** Told about every failed round and the delay before the next. */
   readonly onError: (error: unknown, delayMs: number) => void;
   /** Delay after the first failure, and the bound of its doubling. Default 200 ms and 15 s. */
@@ -38,11 +41,14 @@ export function createLoop(options: LoopOptions): Loop {
   let running: Promise<void> | undefined;
   let problem: string | undefined;
 
+  const goesWell = (): void => {
+    backoff.reset();
+    problem = undefined;
+  };
   const round = async (): Promise<void> => {
     try {
-      const outcome = await run(stopping.signal);
-      backoff.reset();
-      problem = undefined;
+      const outcome = await run(stopping.signal, goesWell);
+      goesWell();
       if (outcome === 'idle') await wakeable.wait(pollMs, stopping.signal);
     } catch (error) {
       if (stopping.signal.aborted) return;

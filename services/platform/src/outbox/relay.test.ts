@@ -248,6 +248,26 @@ describe('the relay', function () {
     await until(() => relay.problem() === undefined);
   });
 
+  it('has no problem any more once its session stands again, however long that then lasts', async () => {
+    const away = { until: Number.MAX_SAFE_INTEGER };
+    let sessions = 0;
+    const failing: EventLog = {
+      ...log,
+      partitionsOf: (name) => {
+        // The first thing that a session asks for.
+        sessions += 1;
+        if (sessions <= away.until) throw new ServiceError('STORE_UNAVAILABLE');
+        return log.partitionsOf(name);
+      },
+    };
+    const relay = relayOn({ eventLog: failing });
+    await relay.start();
+    await until(() => relay.problem() !== undefined);
+    assert.match(relay.problem() ?? '', /^relay of things\.v1: STORE_UNAVAILABLE/);
+    away.until = 0;
+    await until(() => relay.problem() === undefined);
+  });
+
   it('refuses to start when commits may be lost', async () => {
     const other = openTestEventLog(new Map([[topic, 1]]));
     await sql`set synchronous_commit to off`.execute(db);

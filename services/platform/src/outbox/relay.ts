@@ -63,11 +63,11 @@ export function createRelay<Schema>(options: RelayOptions<Schema>): Relay {
     name: `relay of ${topic}`,
     clock,
     pollMs: settings.pollMs,
-    run: async (stopping) => {
+    run: async (stopping, goesWell) => {
       await withLockSession(db, async (session) => {
-        await runSession(session, options, settings, wakeable, stopping, (created) => {
-          workers = created;
-        });
+        const began = (created: readonly Problematic[]) => (workers = created);
+        const looks = { began, looked: goesWell };
+        await runSession(session, options, settings, wakeable, stopping, looks);
       });
       return 'again';
     },
@@ -97,6 +97,12 @@ interface Problematic {
   problem(): string | undefined;
 }
 
+interface SessionLooks {
+  readonly began: (workers: readonly Problematic[]) => void;
+  /** The database was asked for work, and answered. */
+  readonly looked: () => void;
+}
+
 /** Looks for pending partitions and sets their workers going, until the session fails or the relay stops. */
 async function runSession<Schema>(
   session: LockSession<Schema>,
@@ -104,7 +110,7 @@ async function runSession<Schema>(
   settings: RelaySettings,
   wakeable: Wakeable,
   stopping: AbortSignal,
-  began: (workers: readonly Problematic[]) => void,
+  looks: SessionLooks,
 ): Promise<void> {
   const { eventLog, topic, clock, logger, onSequenced } = options;
   const leaving = new AbortController();
@@ -114,7 +120,7 @@ async function runSession<Schema>(
     const at = { topic, partition };
     return new PartitionWorker({ partition: at, session, ports, clock, logger, settings, signal });
   });
-  began(workers);
+  looks.began(workers);
   try {
     await createCounters(session.db, topic, workers.length);
     // The first look at every partition, pending or not, finds a log that does not fit its table.
@@ -123,6 +129,8 @@ async function runSession<Schema>(
       for (const partition of due) workers[partition]?.work();
       await wakeable.wait(settings.pollMs, signal);
       due = await partitionsWithWork(session.db, topic);
+      // A session lasts for as long as its connection does: waiting for its end would keep an old problem for ever.
+      looks.looked();
     }
   } finally {
     leaving.abort();
