@@ -59,6 +59,8 @@ export interface RepairWorld {
   readonly original: string;
   /** The database of `original` as it was before `later` and `foreign`. */
   readonly olderDatabase: string;
+  /** The same of its log. */
+  readonly olderLog: string;
   readonly foreign: readonly NewTicketEvent[];
   /** A copy of `original`. */
   copied(name: string): string;
@@ -82,6 +84,7 @@ export async function makeRepairWorld(): Promise<RepairWorld> {
   const folder = makeFolder();
   const original = join(folder, 'original');
   const olderDatabase = join(folder, 'older-pg');
+  const olderLog = join(folder, 'older-log.sqlite');
   const processes = createProcesses(keeper, join(folder, 'server.log'));
   const { serve, repair } = processes;
 
@@ -91,6 +94,7 @@ export async function makeRepairWorld(): Promise<RepairWorld> {
     await figuresOf(api, original);
   });
   cpSync(join(original, 'pg'), olderDatabase, { recursive: true });
+  cpSync(join(original, 'log.sqlite'), olderLog);
   const { erasureId, whole } = await serve(original, async (api) => {
     await append(api, original, [...later, ...foreign]);
     return {
@@ -104,6 +108,7 @@ export async function makeRepairWorld(): Promise<RepairWorld> {
     folder,
     original,
     olderDatabase,
+    olderLog,
     foreign,
     ...processes,
     copied: (name) => {

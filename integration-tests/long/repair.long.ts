@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { jsonLine, runLethe, saidError } from '../harness/lethe.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { jsonLine, runLethe, saidError, startLethe } from '../harness/lethe.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { startServer } from '../harness/server.ts';
 import { openTables } from '../harness/stored-tables.ts';
 import { makeRepairWorld, type RepairWorld, type Report } from '../journeys/repair-world.ts';
+
+const freePorts = ['--port', '0', '--health-port', '0'];
 
 describe('further damages of a data folder', function () {
   this.timeout(600_000);
@@ -57,6 +60,16 @@ describe('stores of a data folder that were lost or made half', function () {
     await world.assertWhole(dataFolder);
   });
 
+  it('an older log gets back what it lacks, and forgets again what was erased', async () => {
+    const dataFolder = world.copied('older-log');
+    cpSync(world.olderLog, join(dataFolder, 'log.sqlite'));
+    assert.equal(await world.refusedStart(dataFolder), 'SEQUENCE_GAP');
+    const { findings } = await world.mend(dataFolder);
+    const done = findings.map(({ action }) => action).join('\n');
+    assert.match(done, /tickets\.v1: .* records put back on the log.* records erased again/);
+    await world.assertWhole(dataFolder);
+  });
+
   it('a ledger that is gone is made of its manifests', async () => {
     const dataFolder = world.copied('no-ledger');
     renameSync(join(dataFolder, 'chdb'), join(world.folder, 'lost-ledger'));
@@ -74,6 +87,22 @@ describe('stores of a data folder that were lost or made half', function () {
     assert.equal(answer.exitCode, 1);
     const [finding] = jsonLine<Report>(answer).findings;
     assert.deepEqual([finding?.store, finding?.state], ['keys', 'lost']);
+  });
+
+  it('a first start that is killed at any moment is gone on with', async () => {
+    const keeper = createProcessKeeper();
+    const dataFolder = join(world.folder, 'killed-young');
+    const killedAfterMs = [200, 500, 900, 1_400, 2_000, 2_700, 3_500];
+    for (const afterMs of killedAfterMs) {
+      const starting = startLethe(keeper, ['up', '--once', '--data', dataFolder, ...freePorts]);
+      await Promise.race([delay(afterMs), starting.ended]);
+      starting.kill('SIGKILL');
+      await starting.ended;
+    }
+    await keeper.stopAll();
+    await world.serve(dataFolder, async () => await Promise.resolve());
+    const looked = await world.repair(dataFolder, '--dry-run');
+    assert.deepEqual(jsonLine<Report>(looked).findings, []);
   });
 
   it('an older version leaves a newer folder as it is, and says so', async () => {

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { explainFullDisk } from './full-disk.ts';
+
+const explained = async (failure: unknown) => {
+  const said = await explainFullDisk(failure, tmpdir());
+  return said instanceof ServiceError ? said.reason : said;
+};
+
+describe('a failure on a full disk', () => {
+  it('is said as such, whichever store met it and however deep it says so', async () => {
+    const failures = [
+      Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }),
+      new ServiceError('STORE_UNAVAILABLE', 'the embedded database has stopped', {
+        cause: new Error('could not write to file "pg_wal/xlogtemp.42": No space left on device'),
+      }),
+      new ServiceError('STORE_DAMAGED', 'cannot be opened', {
+        cause: new Error('database or disk is full'),
+      }),
+      new Error('Code: 243. DB::Exception: NOT_ENOUGH_SPACE'),
+    ];
+    for (const failure of failures) assert.equal(await explained(failure), 'STORE_FULL');
+  });
+
+  it('is not made of any other failure, nor of a folder that is not there', async () => {
+    const failure = new ServiceError('PORT_IN_USE', 'Port 7480 is taken.');
+    assert.equal(await explainFullDisk(failure, tmpdir()), failure);
+    assert.equal(await explainFullDisk(failure, '/nowhere/at/all'), failure);
+    assert.equal(await explainFullDisk('a text', tmpdir()), 'a text');
+  });
+});
