@@ -63,14 +63,27 @@ export function createStreamEnd(
 }
 
 /**
- * Cuts a call whose last answers and status are not taken within `afterMs`: they would be kept for a caller that
- * perhaps never reads. The caller sees RESOURCE_EXHAUSTED, from the transport.
+ * Calls `onStuck` once the caller has taken none of the waiting answers for `afterMs`, and again as long as that lasts; one
+ * that is slow and takes some is left alone. Answers how to end the watch.
+ */
+export function watchReader(call: Answering, afterMs: number, onStuck: () => void): () => void {
+  let waiting = call.writableLength;
+  const timer = setInterval(() => {
+    const before = waiting;
+    waiting = call.writableLength;
+    if (waiting >= before) onStuck();
+  }, afterMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/**
+ * Cuts a call that has ended while nothing of its last answers is taken for `afterMs`: they would be kept for a caller
+ * that perhaps never reads. The caller sees RESOURCE_EXHAUSTED, from the transport.
  */
 export function cutWhenUnread(call: Answering, afterMs: number): void {
   if (call.writableFinished) return;
-  const timer = setTimeout(() => cut(call), afterMs);
-  timer.unref();
-  const forget = () => clearTimeout(timer);
+  const forget = watchReader(call, afterMs, () => cut(call));
   call.once('finish', forget);
   call.once('cancelled', forget);
 }

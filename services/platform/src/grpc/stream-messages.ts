@@ -1,7 +1,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { ServiceError } from '../errors/service-error.ts';
 import type { RegisteredMethod } from './handler.ts';
-import type { Answering } from './stream-end.ts';
+import { type Answering, watchReader } from './stream-end.ts';
 
 /** Throws MALFORMED_MESSAGE. */
 export function decodeRequest(method: RegisteredMethod, bytes: Buffer): unknown {
@@ -35,7 +35,7 @@ export async function* decodeAll(
 
 /**
  * Writes what a handler answers; what was answered before the signal fired is still written. A slow reader stops the
- * handler instead of filling memory: some 16 answers wait for it, for `slowReaderMs`, and then READER_TOO_SLOW is thrown.
+ * handler instead of filling memory: some 16 answers wait for it. READER_TOO_SLOW is thrown when it takes none for `slowReaderMs`.
  */
 export async function writeAll(
   method: RegisteredMethod,
@@ -58,18 +58,17 @@ const retryDelayMs = 1_000;
 async function drained(call: Answering, signal: AbortSignal, withinMs: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const finish = () => {
-      clearTimeout(timer);
+      forget();
       call.off('drain', finish);
       signal.removeEventListener('abort', finish);
       resolve();
     };
-    const timer = setTimeout(() => {
+    const forget = watchReader(call, withinMs, () => {
       reject(
         new ServiceError('READER_TOO_SLOW', undefined, { retryDelayMs, limit: 'slow_reader' }),
       );
       finish();
-    }, withinMs);
-    timer.unref();
+    });
     call.once('drain', finish);
     signal.addEventListener('abort', finish, { once: true });
     if (signal.aborted) finish();
