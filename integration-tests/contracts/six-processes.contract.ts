@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '@lethe/platform/testing/until.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
 import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
 import { whyNoKafka } from '../../deploy/local/kafka.ts';
@@ -13,7 +13,7 @@ import { vaultBinary } from './vault-binary.ts';
 
 const anchor = new Date().toISOString().slice(0, 10);
 const helpDesk = ['--events', '4000', '--tenants', '3', '--days', '30', '--anchor', anchor];
-const servingWithinMs = 60_000;
+const servingWithinMs = 90_000;
 /** The exit code of a command that no server answers. */
 const unreachable = 3;
 
@@ -114,11 +114,10 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     const keys = six.service('keys');
     const second = await six.anotherOf('keys');
     second.start();
-    for (;;) {
-      const said = await second.health();
-      if (said?.waitsFor?.includes('another process of keys') === true) break;
-      await delay(100);
-    }
+    await until(
+      async () => (await second.health())?.waitsFor?.includes('another process of keys') === true,
+      servingWithinMs,
+    );
     assert.equal(await keys.end('SIGTERM'), 0);
     await second.untilServing(servingWithinMs);
     assert.equal(await second.end('SIGTERM'), 0);
@@ -153,9 +152,11 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     const usage = six.service('usage');
     const file = join(six.dataFolder, 'tls', 'usage.pem');
     const right = readFileSync(file);
-    const problemsAre = async (form: RegExp) => {
-      while (!form.test((await usage.health())?.problems.join() ?? '')) await delay(500);
-    };
+    const problemsAre = async (form: RegExp) =>
+      await until(
+        async () => form.test((await usage.health())?.problems.join() ?? ''),
+        servingWithinMs,
+      );
     writeFileSync(file, 'rubbish');
     await problemsAre(/holds no certificate in PEM/);
     assert.equal((await usage.health())?.phase, 'serving');
@@ -172,9 +173,8 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     // It lost the lock that makes it the only one, and another might go on: whoever looks after it starts it again.
     assert.equal(await six.service('keys').ended(), 1);
     usage.start();
-    const waitsFor = async (form: RegExp) => {
-      while (!form.test((await usage.health())?.waitsFor ?? '')) await delay(100);
-    };
+    const waitsFor = async (form: RegExp) =>
+      await until(async () => form.test((await usage.health())?.waitsFor ?? ''), servingWithinMs);
     await waitsFor(/^database: STORE_UNAVAILABLE/);
     assert.equal(await usage.end('SIGTERM'), 0);
     usage.start();
@@ -183,6 +183,6 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     await six.kafka.startAgain();
     six.service('keys').start();
     await usage.untilServing(servingWithinMs);
-    while (!(await status()).healthy) await delay(500);
+    await until(async () => (await status()).healthy, servingWithinMs);
   });
 });
