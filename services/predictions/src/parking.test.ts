@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
-import { pino } from 'pino';
 import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
 import { createObserver } from '@lethe/platform/event-store/observe.ts';
@@ -12,6 +11,7 @@ import type { LogWrite } from '@lethe/platform/event-log/port.ts';
 import { eventIdBytes, type TenantId } from '@lethe/platform/ids/ids.ts';
 import { recordIdOf } from '@lethe/platform/ids/record-id.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import { createLogger } from '@lethe/platform/log/logger.ts';
 import { createOutboxTables } from '@lethe/platform/outbox/tables.ts';
 import type { ParkingOptions } from '@lethe/platform/parking/park.ts';
 import { parkingHandlers } from '@lethe/platform/parking/parking-service.ts';
@@ -124,7 +124,7 @@ describe('parking of predictions', function () {
       peers: peersWithOwner(ownerDb),
       effect: effectOf(),
       clock: systemClock,
-      logger: pino({ level: 'silent' }),
+      logger: createLogger({ service: 'predictions', level: 'silent' }),
       parking,
     });
     consumer.start();
