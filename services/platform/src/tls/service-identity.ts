@@ -15,10 +15,9 @@ const servicesByUri: ReadonlyMap<string, ServiceName> = new Map(
 
 /** The service that a certificate names; undefined for none, and for more than one. */
 export function serviceOf(certificate: X509Certificate): ServiceName | undefined {
-  const names = certificate.subjectAltName ?? '';
-  // Node quotes a name that could be taken for several: one of those is in none of our certificates.
-  if (names.includes('"')) return undefined;
-  const uris = names.split(', ').filter((name) => name.startsWith('URI:spiffe://'));
+  // Node writes a comma within a name as an escape, so that no name can be taken for several.
+  const names = (certificate.subjectAltName ?? '').split(', ');
+  const uris = names.filter((name) => name.startsWith('URI:spiffe://'));
   const [only, ...others] = uris;
   return only === undefined || others.length > 0 ? undefined : servicesByUri.get(only);
 }
