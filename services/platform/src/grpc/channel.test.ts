@@ -75,9 +75,14 @@ function createTlsWorld(authority: CertificateAuthority) {
     });
     return await listen(server, '127.0.0.1', port, credentials);
   };
-  const peerAt = (port: number, tls: TlsSource, service: ServiceName = 'tickets'): Peer => {
+  const peerAt = (
+    port: number,
+    tls: TlsSource,
+    service: ServiceName = 'tickets',
+    clock: Clock = systemClock,
+  ): Peer => {
     const addresses = new Map([[service, `127.0.0.1:${port}`]]);
-    const channels: Channels = openChannels({ addresses, tls, clock: systemClock });
+    const channels: Channels = openChannels({ addresses, tls, clock });
     ends.push(() => channels.close());
     return channels.peers(service);
   };
@@ -244,6 +249,38 @@ describe('an internal port', () => {
     const own = new ReloadingServerCredentials(world.open(files), true);
     assert.equal(own._getSecureContextOptions()?.minVersion, 'TLSv1.2');
     own.close();
+  });
+});
+
+describe('a call to a service that restarts', () => {
+  let world: TlsWorld;
+  beforeEach(() => {
+    world = createTlsWorld(authority);
+  });
+  afterEach(async () => {
+    await world.close();
+  });
+
+  it('is made again once it is back, and comes through', async () => {
+    const port = await freePort();
+    const starting = Promise.withResolvers<void>();
+    let pauses = 0;
+    const clock: Clock = {
+      ...systemClock,
+      sleep: async () => {
+        pauses += 1;
+        if (pauses === 1) starting.resolve();
+        // The connection has its own time until it is tried again.
+        await systemClock.sleep(500);
+      },
+    };
+    const serving = starting.promise.then(async () => {
+      await world.serve(world.open(world.ofService('tickets')), [sequences], port);
+    });
+    const peer = world.peerAt(port, world.open(world.ofService('analytics')), 'tickets', clock);
+    assert.deepEqual(await peer.unary(missing, request), { erased: [] });
+    await serving;
+    assert.ok(pauses > 0);
   });
 });
 
