@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { type Kysely, type KyselyPlugin, sql } from 'kysely';
 import { SharedConnectionAdapter } from '../database/pglite.ts';
@@ -6,6 +7,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { EventStoreSchema } from '../event-store/tables.ts';
 import type { EventLog } from '../event-log/port.ts';
 import type { KeyClient } from '../key-client/port.ts';
+import { sealValue } from '../sealing/value.ts';
 import { noteItem, openItem } from '../testing/note-family.ts';
 import {
   type OwnerRebuildPorts,
@@ -222,6 +224,24 @@ describe('the rebuild of an event owner', () => {
       });
     }
 
+    it('is found when a state says something else, sealed as it should be', async () => {
+      await appendSome();
+      await world.relay();
+      const streamToken = world.tokens.ticket('T-2');
+      const scope = { kind: 'ticket', token: streamToken } as const;
+      const [lease] = await world.keys.leaseForSeal(acme, [{ scope }]);
+      assert.ok(lease?.granted === true);
+      const binding = { tenantId: acme, name: 'note-state', streamToken, version: 1 };
+      const box = sealValue(lease, binding, Buffer.from('{"notes":99}'), randomBytes);
+      await sql`update streams set state = ${box} where token = ${streamToken}`.execute(world.db);
+      const report = await rebuild();
+      assert.equal(report.swapped, false);
+      assert.deepEqual(
+        report.differences.first.map(({ columns }) => columns),
+        [['state']],
+      );
+    });
+
     it('is mended when differences are accepted, and the ticket goes on', async () => {
       await appendSome();
       await world.relay();
@@ -367,7 +387,7 @@ describe('the rebuild of an event owner', () => {
       await world.fence([world.tokens.person('u-1')]);
       while (await world.eraseStep());
       await world.relay();
-      await rebuild();
+      assert.equal((await rebuild()).swapped, true);
       const [answer] = await world.store.append(acme, [note('T-3', 'n1', 'a-1')]);
       assert.equal(answer?.outcome, 'erased');
     });
