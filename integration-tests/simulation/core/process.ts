@@ -12,6 +12,10 @@ export interface SimulatedProcess {
   readonly isDead: boolean;
   /** Its operations wait until this moment of simulated time. */
   pausedUntilMs: number;
+  /** Messages of streams, such as revocations, do not reach it before this moment. */
+  deafUntilMs: number;
+  /** Nor does anything from the log before this one. */
+  undeliveredUntilMs: number;
   /** By how much its wall clock is off; jumps. */
   wallOffsetMs: number;
   /** Runs when it dies: connections break, calls to it fail. */
@@ -38,6 +42,8 @@ export function createProcess(
       return isDead;
     },
     pausedUntilMs: 0,
+    deafUntilMs: 0,
+    undeliveredUntilMs: 0,
     wallOffsetMs: 0,
     clock: {
       nowMs: () => Math.floor(startWallMs + scheduler.nowMs() + created.wallOffsetMs),

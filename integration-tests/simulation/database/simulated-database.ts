@@ -10,6 +10,8 @@ import { type Answer, StatementError } from './wire.ts';
 export type CommitFate = 'answered' | 'answer-lost' | 'never-arrived';
 
 export interface DatabaseFaults {
+  /** A commit is about to be sent. */
+  beforeCommit(process: SimulatedProcess): void;
   /** Asked when a commit is about to run. */
   commitFate(schema: string, process: SimulatedProcess): CommitFate;
 }
@@ -133,7 +135,8 @@ class SimulatedSession implements Session {
   }
 
   async commit(): Promise<void> {
-    const { scheduler, schema, engine, tampering } = this.#state;
+    const { scheduler, schema, engine, tampering, faults } = this.#state;
+    if ((this.#transaction?.applied.length ?? 0) > 0) faults.beforeCommit(this.process);
     try {
       await scheduler.gate({
         process: this.process,

@@ -35,40 +35,70 @@ export interface Wire {
   control(text: string): Answer;
 }
 
-const { serialize, Parser } = protocol;
+const { serialize } = protocol;
+
+interface Prepared {
+  readonly name: string;
+  /** Known once it was executed. */
+  columns: readonly Column[] | undefined;
+}
 
 export function createWire(pglite: PGlite): Wire {
-  const prepared = new Map<string, string>();
-  const send = (message: Uint8Array): Answer => readAnswer(pglite.execProtocolRawSync(message));
-  const prepare = (text: string): string => {
+  const prepared = new Map<string, Prepared>();
+  const send = (message: Uint8Array): Received => receive(pglite.execProtocolRawSync(message));
+  const prepare = (text: string): Prepared => {
     const known = prepared.get(text);
     if (known !== undefined) return known;
-    const name = `s${prepared.size}`;
-    send(Buffer.concat([serialize.parse({ name, text }), serialize.sync()]));
-    prepared.set(text, name);
-    return name;
+    const fresh: Prepared = { name: `s${prepared.size}`, columns: undefined };
+    send(Buffer.concat([serialize.parse({ name: fresh.name, text }), serialize.sync()]));
+    prepared.set(text, fresh);
+    return fresh;
   };
   // Planned once: what a run asks is small, and planning costs more than the answer.
   send(serialize.query('set plan_cache_mode = force_generic_plan; set jit = off'));
   return {
     query: (text, parameters) => {
       const statement = prepare(text);
-      const values = parameters.map(encodeValue);
-      const message = Buffer.concat([
-        serialize.bind({ statement, values }),
-        describePortal,
-        executePortal,
-        sync,
-      ]);
-      return send(message);
+      const bound = bindMessage(statement.name, parameters);
+      // What the columns are is asked once.
+      const asks = statement.columns === undefined ? [describePortal] : [];
+      const received = send(Buffer.concat([bound, ...asks, executePortal, sync]));
+      statement.columns ??= received.columns;
+      return answerOf(received, statement.columns);
     },
-    control: (text) => send(serialize.query(text)),
+    control: (text) => {
+      const received = send(serialize.query(text));
+      return answerOf(received, received.columns);
+    },
   };
 }
 
 const describePortal = serialize.describe({ type: 'P', name: '' });
 const executePortal = serialize.execute({});
 const sync = serialize.sync();
+
+/** Bind: the unnamed portal, parameters as text, results as text. */
+function bindMessage(statement: string, parameters: readonly unknown[]): Buffer {
+  const values = parameters.map((each) => {
+    const text = encodeValue(each);
+    return text === null ? undefined : Buffer.from(text);
+  });
+  const bytes = values.reduce((sum, each) => sum + 4 + (each?.length ?? 0), 0);
+  const message = Buffer.allocUnsafe(1 + 4 + 1 + statement.length + 1 + 2 + 2 + bytes + 2);
+  let at = message.writeUInt8(0x42, 0);
+  at = message.writeInt32BE(message.length - 1, at);
+  at = message.writeUInt8(0, at);
+  at += message.write(statement, at, 'latin1');
+  at = message.writeUInt8(0, at);
+  at = message.writeInt16BE(0, at);
+  at = message.writeInt16BE(values.length, at);
+  for (const value of values) {
+    at = message.writeInt32BE(value?.length ?? -1, at);
+    if (value !== undefined) at += value.copy(message, at);
+  }
+  message.writeInt16BE(0, at);
+  return message;
+}
 
 function encodeValue(value: unknown): string | null {
   if (value === null || value === undefined) return null;
@@ -92,52 +122,79 @@ interface Column {
   readonly decode: (text: string) => unknown;
 }
 
-/** The messages of a backend that matter here; https://www.postgresql.org/docs/15/protocol-message-formats.html */
-interface BackendMessage {
-  readonly name: string;
-  readonly text?: string;
-  readonly fields?: readonly unknown[];
-  readonly code?: string;
-  readonly message?: string;
-  readonly constraint?: string;
-  readonly table?: string;
+interface Received {
+  readonly columns: readonly Column[];
+  /** Bodies of the row messages. */
+  readonly rows: readonly Buffer[];
+  readonly tag: string;
 }
 
-function readAnswer(bytes: Uint8Array): Answer {
+/** The backend's messages that matter here: https://www.postgresql.org/docs/15/protocol-message-formats.html */
+function receive(answered: Uint8Array): Received {
+  const bytes = Buffer.from(answered.buffer, answered.byteOffset, answered.length);
   let columns: readonly Column[] = [];
-  let rows: Record<string, unknown>[] = [];
+  let rows: Buffer[] = [];
   let tag = '';
   let refused: StatementError | undefined;
-  new Parser().parse(bytes, (message: BackendMessage) => {
-    if (message.name === 'rowDescription') {
-      columns = (message.fields ?? []).map(columnOf);
+  for (let at = 0; at < bytes.length;) {
+    const kind = bytes.readUInt8(at);
+    const end = at + 1 + bytes.readInt32BE(at + 1);
+    const body = bytes.subarray(at + 5, end);
+    if (kind === 0x54) {
+      columns = columnsOf(body);
       rows = [];
-    } else if (message.name === 'dataRow') {
-      rows.push(rowOf(columns, message.fields ?? []));
-    } else if (message.name === 'commandComplete') {
-      tag = message.text ?? '';
-    } else if (message.name === 'error') {
-      const { code = 'XX000', constraint, table } = message;
-      refused = new StatementError(message.message ?? 'refused', code, constraint, table);
-    }
-  });
+    } else if (kind === 0x44) rows.push(body);
+    else if (kind === 0x43) tag = body.toString('latin1', 0, body.length - 1);
+    else if (kind === 0x45) refused = refusalOf(body);
+    at = end;
+  }
   if (refused !== undefined) throw refused;
-  const affected = /\d+$/.exec(tag)?.[0];
-  return { rows, affected: Number(affected ?? 0), command: tag.split(' ')[0] ?? '' };
+  return { columns, rows, tag };
 }
 
-function rowOf(columns: readonly Column[], fields: readonly unknown[]): Record<string, unknown> {
+function answerOf({ rows, tag }: Received, columns: readonly Column[]): Answer {
+  const affected = /\d+$/.exec(tag)?.[0];
+  return {
+    rows: rows.map((body) => rowOf(columns, body)),
+    affected: Number(affected ?? 0),
+    command: tag.split(' ')[0] ?? '',
+  };
+}
+
+function rowOf(columns: readonly Column[], body: Buffer): Record<string, unknown> {
   const row: Record<string, unknown> = {};
-  for (const [index, { name, decode }] of columns.entries()) {
-    const field = fields[index];
-    row[name] = typeof field === 'string' ? decode(field) : null;
+  let at = 2;
+  for (const { name, decode } of columns) {
+    const length = body.readInt32BE(at);
+    at += 4;
+    row[name] = length < 0 ? null : decode(body.toString('utf8', at, at + length));
+    at += Math.max(0, length);
   }
   return row;
 }
 
-function columnOf(field: unknown): Column {
-  const { name, dataTypeID } = field as { readonly name: string; readonly dataTypeID: number };
-  return { name, decode: decoders[dataTypeID] ?? asText };
+function columnsOf(body: Buffer): Column[] {
+  const count = body.readInt16BE(0);
+  let at = 2;
+  return Array.from({ length: count }, () => {
+    const end = body.indexOf(0, at);
+    const name = body.toString('utf8', at, end);
+    // After the name: table 4, column 2, type 4, size 2, modifier 4, format 2.
+    const type = body.readInt32BE(end + 7);
+    at = end + 19;
+    return { name, decode: decoders[type] ?? asText };
+  });
+}
+
+function refusalOf(body: Buffer): StatementError {
+  const fields = new Map<string, string>();
+  for (let at = 0; at < body.length && body[at] !== 0;) {
+    const end = body.indexOf(0, at + 1);
+    fields.set(body.toString('latin1', at, at + 1), body.toString('utf8', at + 1, end));
+    at = end + 1;
+  }
+  const said = fields.get('M') ?? 'refused';
+  return new StatementError(said, fields.get('C') ?? 'XX000', fields.get('n'), fields.get('t'));
 }
 
 const asText = (text: string): unknown => text;

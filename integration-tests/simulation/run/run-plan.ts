@@ -134,7 +134,11 @@ async function play(
   // Nothing strikes any more; what was begun comes to its end.
   striker.pending = [];
   faults.disarm();
-  for (const { process } of world.running.values()) process.pausedUntilMs = 0;
+  for (const { process } of world.running.values()) {
+    process.pausedUntilMs = 0;
+    process.deafUntilMs = 0;
+    process.undeliveredUntilMs = 0;
+  }
   let nextLook = scheduler.steps();
   let rested = false;
   await stepUntil(

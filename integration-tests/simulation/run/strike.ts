@@ -22,6 +22,7 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
       world.loss = loseCommits(world, engineroom);
       return true;
     case 'commit':
+    case 'pause-before-commit':
     case 'append':
     case 'ledger':
     case 'call':
@@ -33,13 +34,15 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
     case 'zombie':
     case 'break-connections':
     case 'clock-jump':
+    case 'deaf':
+    case 'cut-off':
       return strikeProcess(world, fault);
   }
 }
 
 type ProcessFault = Extract<
   Fault,
-  { kind: 'crash' | 'pause' | 'zombie' | 'break-connections' | 'clock-jump' }
+  { kind: 'crash' | 'pause' | 'zombie' | 'break-connections' | 'clock-jump' | 'deaf' | 'cut-off' }
 >;
 
 function strikeProcess(world: World, fault: ProcessFault): boolean {
@@ -54,6 +57,13 @@ function strikeProcess(world: World, fault: ProcessFault): boolean {
       break;
     case 'pause':
       process.pausedUntilMs = scheduler.nowMs() + fault.forMs;
+      break;
+    case 'cut-off':
+      process.undeliveredUntilMs = scheduler.nowMs() + fault.forMs;
+      process.deafUntilMs = process.undeliveredUntilMs;
+      break;
+    case 'deaf':
+      process.deafUntilMs = scheduler.nowMs() + fault.forMs;
       break;
     case 'zombie':
       process.pausedUntilMs = scheduler.nowMs() + fault.forMs;

@@ -10,8 +10,11 @@ import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { createWakeable, type Wakeable } from '@lethe/platform/lifecycle/wakeable.ts';
 import type { StoredPartition } from './memory-log.ts';
 
-/** What befalls a delivery: as it should be, some again, only the first, one in the middle left out, or a rebalance. */
-export type Delivery = 'regular' | 'again' | 'fewer' | 'left-out' | 'reassigned';
+/**
+ * What befalls a delivery: as it should be, some again, only the first, one in the middle left out, a rebalance, or
+ * nothing comes for a while.
+ */
+export type Delivery = 'regular' | 'again' | 'fewer' | 'left-out' | 'reassigned' | 'late';
 
 export interface DeliveryFaults {
   delivery(): Delivery;
@@ -128,6 +131,7 @@ class MemoryReader implements LogReader {
   }
 
   #collect(recordsMax: number, delivery: Delivery): LogBatch[] {
+    if (delivery === 'late') return [];
     const batches: LogBatch[] = [];
     let left = recordsMax;
     this.#turn += 1;

@@ -22,6 +22,16 @@ export type Fault = { readonly atStep: number } &
     | { readonly kind: 'crash'; readonly instance: InstanceName; readonly downMs: number }
     /** The next commit of the instance, or its answer, is lost. */
     | { readonly kind: 'commit'; readonly instance: InstanceName; readonly fate: Lost }
+    /** It stands still with a transaction that has done everything but its commit. */
+    | {
+        readonly kind: 'pause-before-commit';
+        readonly instance: InstanceName;
+        readonly forMs: number;
+      }
+    /** Revocations do not reach it. */
+    | { readonly kind: 'deaf'; readonly instance: InstanceName; readonly forMs: number }
+    /** Neither revocations nor the log reach it, and it goes on with what it has. */
+    | { readonly kind: 'cut-off'; readonly instance: InstanceName; readonly forMs: number }
     | { readonly kind: 'append'; readonly instance: InstanceName; readonly fate: Lost }
     | { readonly kind: 'ledger'; readonly instance: InstanceName; readonly fate: Lost }
     /** The next call that the instance makes, or its answer, is lost. */

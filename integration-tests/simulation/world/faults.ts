@@ -9,6 +9,8 @@ import type { Fault, InstanceName } from './fault-plan.ts';
 /** The faults that wait for their operation, by instance. */
 export interface ArmedFaults {
   arm(fault: Fault): void;
+  /** A transaction has done its last statement. */
+  beforeCommit(process: SimulatedProcess): void;
   commitFate(process: SimulatedProcess): CommitFate;
   appendFate(process: SimulatedProcess): AppendFate;
   insertFate(process: SimulatedProcess): InsertFate;
@@ -33,6 +35,10 @@ export function createArmedFaults(nowMs: () => number): ArmedFaults {
   const faults: ArmedFaults = {
     keysAwayUntilMs: 0,
     arm: (fault) => armed.push(fault),
+    beforeCommit: (process) => {
+      const fault = take(process, 'pause-before-commit');
+      if (fault !== undefined) process.pausedUntilMs = nowMs() + fault.forMs;
+    },
     commitFate: (process) => take(process, 'commit')?.fate ?? 'answered',
     appendFate: (process) => take(process, 'append')?.fate ?? 'answered',
     insertFate: (process) => take(process, 'ledger')?.fate ?? 'answered',
@@ -41,6 +47,7 @@ export function createArmedFaults(nowMs: () => number): ArmedFaults {
       return take(process, 'call')?.fate ?? 'answered';
     },
     delivery: (process) => {
+      if (nowMs() < process.undeliveredUntilMs) return 'late';
       const fault = take(process, 'delivery');
       if (fault === undefined) return 'regular';
       if (fault.times > 1) armed.push({ ...fault, times: fault.times - 1 });

@@ -223,6 +223,7 @@ async function* stream<Request, Response>(
       yield await scheduler.gate({
         process: from,
         label: `message ${to} ${name}`,
+        mayRun: () => scheduler.nowMs() >= from.deafUntilMs,
         run: () => definition.responseDeserialize(bytes),
       });
     }

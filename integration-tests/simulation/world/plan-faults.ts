@@ -44,6 +44,18 @@ const makers: readonly Maker[] = [
     atStep,
     byMs: random.pick([-3_600_000, -20_000, -500, 500, 20_000, 3_600_000]),
   }),
+  (random, _, atStep) => {
+    const instance = random.pick(['tickets-a', 'tickets-a', 'tickets-b'] as const);
+    return { kind: 'pause-before-commit', instance, atStep, forMs: random.pick([1_500, 4_000]) };
+  },
+  (random, _, atStep) => ({
+    kind: 'deaf',
+    instance: random.pick(['tickets-a', 'tickets-b'] as const),
+    atStep,
+    forMs: random.pick([2_000, 4_500, 9_000]),
+  }),
+  cutOff,
+  cutOff,
   (random, _, atStep) => ({ kind: 'keys-away', atStep, forMs: random.pick([200, 3_000, 15_000]) }),
   delivery,
   delivery,
@@ -52,6 +64,11 @@ const makers: readonly Maker[] = [
 
 function crash(random: Random, instance: InstanceName, atStep: number): Fault {
   return { kind: 'crash', instance, atStep, downMs: random.pick([10, 500, 4_000]) };
+}
+
+function cutOff(random: Random, _: InstanceName, atStep: number): Fault {
+  const instance = random.pick(['tickets-a', 'tickets-b'] as const);
+  return { kind: 'cut-off', instance, atStep, forMs: random.pick([3_000, 8_000, 12_000]) };
 }
 
 function delivery(random: Random, _: InstanceName, atStep: number): Fault {

@@ -10,6 +10,7 @@ import { openSimulatedHandle } from '../database/dialect.ts';
 import { createEngine, type Engine } from '../database/engine.ts';
 import {
   createSimulatedDatabase,
+  type DatabaseFaults,
   type SimulatedDatabase,
   type Tampering,
 } from '../database/simulated-database.ts';
@@ -90,8 +91,11 @@ export function createWorld(options: WorldOptions): World {
   });
   const faults = createArmedFaults(() => scheduler.nowMs());
   const engine = createEngine(engineroom);
-  const commitFate = (_: string, process: SimulatedProcess) => faults.commitFate(process);
-  const databasePorts = { engine, scheduler, faults: { commitFate }, tampering: bug };
+  const databaseFaults: DatabaseFaults = {
+    beforeCommit: (process) => faults.beforeCommit(process),
+    commitFate: (_, process) => faults.commitFate(process),
+  };
+  const databasePorts = { engine, scheduler, faults: databaseFaults, tampering: bug };
   const network = createSimulatedNetwork({
     scheduler,
     random: createRandom(`network ${seed}`),
