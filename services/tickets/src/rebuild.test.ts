@@ -23,7 +23,10 @@ import { encodeTicketEvent, ticketStateCodec } from './ticket-events.ts';
 import { decide } from './ticket.ts';
 
 function groupChanged(group: string): AnyTicketEvent {
-  return { $case: 'groupChanged', value: GroupChanged.fromPartial({ facts: {}, content: { group } }) };
+  return {
+    $case: 'groupChanged',
+    value: GroupChanged.fromPartial({ facts: {}, content: { group } }),
+  };
 }
 
 interface Step {
