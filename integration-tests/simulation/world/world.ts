@@ -95,20 +95,12 @@ export function createWorld(options: WorldOptions): World {
     beforeCommit: (process) => faults.beforeCommit(process),
     commitFate: (_, process) => faults.commitFate(process),
   };
-  const databasePorts = { engine, scheduler, faults: databaseFaults, tampering: bug };
   const network = createSimulatedNetwork({
     scheduler,
     random: createRandom(`network ${seed}`),
     faults: { callFate: (from, to) => faults.callFate(from, to) },
   });
-  const stores: Stores = {
-    databases: new Map(
-      schemas.map((schema) => [schema, createSimulatedDatabase(schema, databasePorts)]),
-    ),
-    log: createMemoryLog(topicPartitions, bug.isUnfenced === true),
-    ledger: createMemoryLedger(keyColumnsOf),
-    kms: createMemoryKms(bytesOf(`kms ${seed}`)),
-  };
+  const stores = createStores(plan.seed, bug, { engine, scheduler, faults: databaseFaults });
   const running = new Map<InstanceName, { process: SimulatedProcess; service: Service }>();
   const lives = new Map<string, number>();
   const helper = (name: string): SimulatedProcess => {
@@ -177,6 +169,22 @@ interface Stores {
   readonly log: MemoryLog;
   readonly ledger: MemoryLedger;
   readonly kms: MemoryKms;
+}
+
+function createStores(
+  seed: string,
+  bug: PlantedBug,
+  ports: { engine: Engine; scheduler: Scheduler; faults: DatabaseFaults },
+): Stores {
+  const databasePorts = { ...ports, tampering: bug };
+  return {
+    databases: new Map(
+      schemas.map((schema) => [schema, createSimulatedDatabase(schema, databasePorts)]),
+    ),
+    log: createMemoryLog(topicPartitions, bug.isUnfenced === true),
+    ledger: createMemoryLedger(keyColumnsOf),
+    kms: createMemoryKms(bytesOf(`kms ${seed}`)),
+  };
 }
 
 function portsOf(
