@@ -76,6 +76,37 @@ export async function noteFenced<Schema>(
   return Number(rows[0]?.streams ?? 0n);
 }
 
+/**
+ * The same for rows that differed when they were compared, to be called under the locks of the swap: a row that the log
+ * has and the live tables lack is removed by no erasure and noted by no trigger, so one that was fenced meanwhile would
+ * come back with it. Bounded by what differs.
+ */
+export async function noteFencedSuspects<Schema>(
+  tx: Transaction<Schema>,
+  streamKind: 'ticket' | 'person',
+): Promise<void> {
+  const ofStream = (token: string, incarnation: string) =>
+    sql.raw(`fences.tenant_id = suspects.tenant_id and fences.scope = '${streamKind}/' || ${token}
+      and ${incarnation} <= fences.incarnation`);
+  const ofRows = ofStream('suspects.stream_token', 'suspects.stream_incarnation');
+  await sql`insert into rebuild_changes_streams select suspects.*
+    from rebuild_suspects_streams as suspects
+    join fences on ${ofStream('suspects.token', 'suspects.incarnation')}`.execute(tx);
+  await sql`insert into rebuild_changes_event_index select suspects.record_id
+    from rebuild_suspects_event_index as noted
+    join rebuild_event_index as suspects on suspects.record_id = noted.record_id
+    join fences on ${ofRows}`.execute(tx);
+  await sql`insert into rebuild_changes_records select suspects.*
+    from rebuild_suspects_records as suspects join fences on ${ofRows}`.execute(tx);
+  await sql`insert into rebuild_changes_person_boxes select suspects.*
+    from rebuild_suspects_person_boxes as suspects join fences on ${ofRows}`.execute(tx);
+  await sql`insert into rebuild_changes_person_boxes select suspects.*
+    from rebuild_suspects_person_boxes as suspects
+    join fences on fences.tenant_id = suspects.tenant_id
+      and fences.scope = 'person/' || suspects.person_token
+      and suspects.person_incarnation <= fences.incarnation`.execute(tx);
+}
+
 /** Notes streams by their keys, with everything that belongs to them. */
 export async function noteStreamKeys<Schema>(
   db: Kysely<Schema>,

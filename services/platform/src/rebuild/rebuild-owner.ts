@@ -230,7 +230,7 @@ async function swapOrNot<State>(
   ports: OwnerRebuildPorts<State>,
   { checkOnly, acceptDifferences, signal }: RebuildWish,
 ): Promise<Swapped> {
-  const { db, clock } = ports;
+  const { db, clock, family } = ports;
   const foldPorts = foldPortsOf(ports);
   const settled: Settled = await settle(db);
   const isEqual = settled.differences.total === 0;
@@ -240,6 +240,6 @@ async function swapOrNot<State>(
   if (!isEqual && foldPorts !== undefined) await sealUnconfirmed(foldPorts);
   // The last moment at which the caller may go away: the swap is one transaction.
   signal.throwIfAborted();
-  const swapped = await swapTables(db, clock, acceptDifferences);
+  const swapped = await swapTables(db, clock, family.streamKind, acceptDifferences);
   return { ...swapped, changed: settled.changed + swapped.changed };
 }

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../lifecycle/clock.ts';
-import { takeOverChanges } from './changed-rows.ts';
+import { noteFencedSuspects, takeOverChanges } from './changed-rows.ts';
 import { type Differences, readDifferences } from './compare.ts';
 import { exchangeTables } from './fresh-tables.ts';
 import { withTablesLocked } from './table-locks.ts';
@@ -32,7 +32,7 @@ export async function settle<Schema>(db: Kysely<Schema>): Promise<Settled> {
 
 /**
  * The exclusive part: under locks that keep readers and writers of these tables out it takes over the last changes,
- * looks once more at the rows that differed, and renames. What remains to be done under the locks is bounded by what
+ * looks once more at the rows that differed and at the fences of these, and renames. What remains to be done under the locks is bounded by what
  * changed since the round before, and rounds are repeated until that is little.
  *
  * Dies before the commit: the server rolls back, the live tables are as they were. Dies after it: the fresh tables are
@@ -41,6 +41,7 @@ export async function settle<Schema>(db: Kysely<Schema>): Promise<Settled> {
 export async function swapTables<Schema>(
   db: Kysely<Schema>,
   clock: Clock,
+  streamKind: 'ticket' | 'person',
   mayDiffer: boolean,
 ): Promise<Swapped> {
   let changedBefore = 0;
@@ -51,7 +52,7 @@ export async function swapTables<Schema>(
   }
   const sinceMs = clock.monotonicMs();
   const { changed, differences, swapped } = await withTablesLocked(db, clock, 'all', (tx) =>
-    swapLocked(tx, mayDiffer),
+    swapLocked(tx, streamKind, mayDiffer),
   );
   const exclusiveMs = clock.monotonicMs() - sinceMs;
   return { changed: changedBefore + changed, differences, swapped, exclusiveMs };
@@ -59,8 +60,10 @@ export async function swapTables<Schema>(
 
 async function swapLocked<Schema>(
   tx: Transaction<Schema>,
+  streamKind: 'ticket' | 'person',
   mayDiffer: boolean,
 ): Promise<Settled & { readonly swapped: boolean }> {
+  await noteFencedSuspects(tx, streamKind);
   const changed = await takeOverChanges(tx);
   const differences = await readDifferences(tx);
   const swapped = differences.total === 0 || mayDiffer;
