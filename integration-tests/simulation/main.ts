@@ -72,7 +72,10 @@ async function runShare(): Promise<Totals> {
     ...(options.bug === undefined ? {} : { plant: plantedNamed(options.bug).plant }),
     told: (outcome) => {
       addOutcome(totals, outcome);
-      if (outcome.broken !== undefined) failures.push(outcome);
+      if (outcome.broken !== undefined) {
+        failures.push(outcome);
+        say(`seed ${outcome.plan.seed} breaks: ${outcome.broken.law}`);
+      }
       return failures.length >= 10;
     },
   });

@@ -10,8 +10,8 @@ import { type Answer, StatementError } from './wire.ts';
 export type CommitFate = 'answered' | 'answer-lost' | 'never-arrived';
 
 export interface DatabaseFaults {
-  /** A commit is about to be sent. */
-  beforeCommit(process: SimulatedProcess): void;
+  /** How long a commit is on its way, simulated milliseconds. */
+  commitDelayMs(process: SimulatedProcess): number;
   /** Asked when a commit is about to run. */
   commitFate(schema: string, process: SimulatedProcess): CommitFate;
 }
@@ -136,11 +136,13 @@ class SimulatedSession implements Session {
 
   async commit(): Promise<void> {
     const { scheduler, schema, engine, tampering, faults } = this.#state;
-    if ((this.#transaction?.applied.length ?? 0) > 0) faults.beforeCommit(this.process);
+    const writes = (this.#transaction?.applied.length ?? 0) > 0;
+    const arrivesMs = scheduler.nowMs() + (writes ? faults.commitDelayMs(this.process) : 0);
     try {
       await scheduler.gate({
         process: this.process,
         label: `commit ${schema}`,
+        mayRun: () => scheduler.nowMs() >= arrivesMs,
         isUnwelcome: () => engine.isBusy(schema, this.#transaction),
         run: () => this.#commit(),
       });

@@ -22,7 +22,7 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
       world.loss = loseCommits(world, engineroom);
       return true;
     case 'commit':
-    case 'pause-before-commit':
+    case 'slow-commit':
     case 'append':
     case 'ledger':
     case 'call':

@@ -22,12 +22,8 @@ export type Fault = { readonly atStep: number } &
     | { readonly kind: 'crash'; readonly instance: InstanceName; readonly downMs: number }
     /** The next commit of the instance, or its answer, is lost. */
     | { readonly kind: 'commit'; readonly instance: InstanceName; readonly fate: Lost }
-    /** It stands still with a transaction that has done everything but its commit. */
-    | {
-        readonly kind: 'pause-before-commit';
-        readonly instance: InstanceName;
-        readonly forMs: number;
-      }
+    /** The next commit is on its way for so long; the process goes on. */
+    | { readonly kind: 'slow-commit'; readonly instance: InstanceName; readonly forMs: number }
     /** Revocations do not reach it. */
     | { readonly kind: 'deaf'; readonly instance: InstanceName; readonly forMs: number }
     /** Neither revocations nor the log reach it, and it goes on with what it has. */

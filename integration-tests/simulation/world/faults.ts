@@ -9,8 +9,8 @@ import type { Fault, InstanceName } from './fault-plan.ts';
 /** The faults that wait for their operation, by instance. */
 export interface ArmedFaults {
   arm(fault: Fault): void;
-  /** A transaction has done its last statement. */
-  beforeCommit(process: SimulatedProcess): void;
+  /** How long a commit is on its way. */
+  commitDelayMs(process: SimulatedProcess): number;
   commitFate(process: SimulatedProcess): CommitFate;
   appendFate(process: SimulatedProcess): AppendFate;
   insertFate(process: SimulatedProcess): InsertFate;
@@ -35,10 +35,7 @@ export function createArmedFaults(nowMs: () => number): ArmedFaults {
   const faults: ArmedFaults = {
     keysAwayUntilMs: 0,
     arm: (fault) => armed.push(fault),
-    beforeCommit: (process) => {
-      const fault = take(process, 'pause-before-commit');
-      if (fault !== undefined) process.pausedUntilMs = nowMs() + fault.forMs;
-    },
+    commitDelayMs: (process) => take(process, 'slow-commit')?.forMs ?? 0,
     commitFate: (process) => take(process, 'commit')?.fate ?? 'answered',
     appendFate: (process) => take(process, 'append')?.fate ?? 'answered',
     insertFate: (process) => take(process, 'ledger')?.fate ?? 'answered',

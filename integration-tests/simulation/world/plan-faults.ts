@@ -44,10 +44,9 @@ const makers: readonly Maker[] = [
     atStep,
     byMs: random.pick([-3_600_000, -20_000, -500, 500, 20_000, 3_600_000]),
   }),
-  (random, _, atStep) => {
-    const instance = random.pick(['tickets-a', 'tickets-a', 'tickets-b'] as const);
-    return { kind: 'pause-before-commit', instance, atStep, forMs: random.pick([1_500, 4_000]) };
-  },
+  slowCommit,
+  slowCommit,
+  slowCommit,
   (random, _, atStep) => ({
     kind: 'deaf',
     instance: random.pick(['tickets-a', 'tickets-b'] as const),
@@ -64,6 +63,11 @@ const makers: readonly Maker[] = [
 
 function crash(random: Random, instance: InstanceName, atStep: number): Fault {
   return { kind: 'crash', instance, atStep, downMs: random.pick([10, 500, 4_000]) };
+}
+
+function slowCommit(random: Random, _: InstanceName, atStep: number): Fault {
+  const instance = random.pick(['tickets-a', 'tickets-a', 'tickets-b', 'keys'] as const);
+  return { kind: 'slow-commit', instance, atStep, forMs: random.pick([700, 2_500, 6_000]) };
 }
 
 function cutOff(random: Random, _: InstanceName, atStep: number): Fault {

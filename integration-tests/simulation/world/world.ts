@@ -92,7 +92,7 @@ export function createWorld(options: WorldOptions): World {
   const faults = createArmedFaults(() => scheduler.nowMs());
   const engine = createEngine(engineroom);
   const databaseFaults: DatabaseFaults = {
-    beforeCommit: (process) => faults.beforeCommit(process),
+    commitDelayMs: (process) => faults.commitDelayMs(process),
     commitFate: (_, process) => faults.commitFate(process),
   };
   const network = createSimulatedNetwork({
