@@ -1,8 +1,8 @@
+import { readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
 import type { EventLog, LogEntry, TopicPartition } from '@lethe/platform/event-log/port.ts';
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { partitionName } from '../projection/partition-name.ts';
-import { committedSequences } from '../projection/sequences.ts';
 import type { AnalyticsDatabase } from '../store.ts';
 import { PartitionParts } from './partition-parts.ts';
 import { partsOfChunk } from './rebuild-store.ts';
@@ -36,16 +36,23 @@ export async function* readChunks(
   onRecords: (records: number) => void,
 ): AsyncGenerator<ReadChunk> {
   const { db, eventLog, topics, signal } = ports;
-  const partitions = new Map<string, PartitionParts>();
+  const all = topics.flatMap((topic) =>
+    Array.from({ length: eventLog.partitionsOf(topic) }, (_, partition) => ({ topic, partition })),
+  );
+  // Of all topics in one statement: a chunk that is committed in between counts with all its parts or with none, and
+  // none is held, and its partition held up, for a part that never comes.
+  const committed = await readCheckpoints(db, all);
+  const partitions = new Map(
+    all.map((at, place) => [
+      partitionName(at.topic, at.partition),
+      new PartitionParts(db, at, committed[place]?.sequence ?? 0n),
+    ]),
+  );
+  // Committed first, then the log's ends: what is committed lies below them.
   const ends = new Map<string, bigint>();
   for (const topic of topics) {
-    // Committed first, then the log's end: what is committed lies below it.
-    const committed = await committedSequences({ db, eventLog }, topic);
     for (const [partition, end] of (await eventLog.endOffsets(topic)).entries()) {
-      const name = partitionName(topic, partition);
-      ends.set(name, end);
-      const upTo = committed[partition] ?? 0n;
-      partitions.set(name, new PartitionParts(db, { topic, partition }, upTo));
+      ends.set(partitionName(topic, partition), end);
     }
   }
   const waiting = new Map<string, ReadPart[]>();
