@@ -42,7 +42,8 @@ const say = (line: string): void => {
 async function tellFailure(engineroom: Engineroom, outcome: RunOutcome): Promise<void> {
   const bug = () => (options.bug === undefined ? {} : plantedNamed(options.bug).plant());
   const again = async (plan: RunOutcome['plan']) => runPlan(plan, { engineroom, bug: bug() });
-  say(describeFailure(outcome, options.shrink ? await shrink(outcome, again) : undefined));
+  const shrunken = options.shrink ? await shrink(outcome, again) : undefined;
+  say(describeFailure(outcome, shrunken, options.bug));
 }
 
 async function runOne(seed: string): Promise<boolean> {

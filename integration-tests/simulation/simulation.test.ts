@@ -44,7 +44,7 @@ describe('simulation of the real services', function () {
     const run = async (plan: ReturnType<typeof planOf>) =>
       runPlan(plan, { engineroom, bug: planted.plant() });
     const failed = await run(planOf(caught.seed));
-    const { plan, outcome } = await shrink(failed, run);
+    const { plan, outcome } = await shrink(failed, run, 25);
     assert.equal(outcome.broken?.law, caught.law);
     assert.ok(sizeOf(plan) < sizeOf(failed.plan), 'nothing was taken away');
   });

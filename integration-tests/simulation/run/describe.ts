@@ -5,7 +5,11 @@ import type { Shrunken } from './shrink.ts';
 const command = 'node integration-tests/simulation/main.ts';
 
 /** What somebody needs who has to find out why a seed failed. */
-export function describeFailure(outcome: RunOutcome, shrunken: Shrunken | undefined): string {
+export function describeFailure(
+  outcome: RunOutcome,
+  shrunken: Shrunken | undefined,
+  bug?: string,
+): string {
   const { broken, plan, traceHash } = outcome;
   const lines = [
     `seed ${plan.seed} breaks: ${broken?.law}`,
@@ -16,7 +20,8 @@ export function describeFailure(outcome: RunOutcome, shrunken: Shrunken | undefi
     lines.push(`  shrunken in ${shrunken.runs} runs to:`, ...describePlan(shrunken.plan));
     lines.push(`  where it says: ${shrunken.outcome.broken?.says}`);
   }
-  lines.push(`  replay: ${command} --seed ${plan.seed} --trace`);
+  const planted = bug === undefined ? '' : ` --bug '${bug}'`;
+  lines.push(`  replay: ${command} --seed ${plan.seed} --trace${planted}`);
   return lines.join('\n');
 }
 

@@ -9,7 +9,7 @@ export interface Shrunken {
   readonly runs: number;
 }
 
-const runsMax = 120;
+const defaultRunsMax = 120;
 
 /**
  * Takes parts of a plan away as long as the same law is broken: faults, then instances, then commands, then events.
@@ -19,6 +19,7 @@ const runsMax = 120;
 export async function shrink(
   failed: RunOutcome,
   run: (plan: Plan) => Promise<RunOutcome>,
+  runsMax = defaultRunsMax,
 ): Promise<Shrunken> {
   let best = { plan: failed.plan, outcome: failed };
   let runs = 0;
