@@ -12,8 +12,12 @@ const modes = {
   all: 'access exclusive',
 } as const satisfies Record<KeptOut, string>;
 
-const attemptsMax = 200;
-const pauseMs = 20;
+/** Whoever comes while we wait for the first table waits behind us: no longer than this, whatever the connection's own. */
+const firstWaitMaxMs = 500;
+/** As long as that wait, so that the others have half of the time at least. */
+const pauseMs = 500;
+const pauseAfterRefusalMs = 20;
+const triesForMs = 20_000;
 
 /** SQLSTATE of a lock that somebody else has. */
 const lockNotAvailable = '55P03';
@@ -22,7 +26,8 @@ const lockNotAvailable = '55P03';
  * Runs `work` in a transaction that has locked all derived tables. Other transactions take them in orders of their own
  * (an append begins with streams, an erasure ends with them, a single statement goes by its joins), so this one waits
  * for the first while it holds nothing, and for none of the others: when one of those is not free, it lets go and tries
- * again. So it is never part of a circle. Throws STORE_UNAVAILABLE when it had no luck for some seconds.
+ * again. So it is never part of a circle. A reader that goes on for long, such as a dump, keeps it from the first: it
+ * lets the others by now and then, and throws STORE_UNAVAILABLE when it had no luck for 20 s.
  */
 export async function withTablesLocked<Schema, Result>(
   db: Kysely<Schema>,
@@ -30,22 +35,30 @@ export async function withTablesLocked<Schema, Result>(
   keptOut: KeptOut,
   work: (tx: Transaction<Schema>) => Promise<Result>,
 ): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
+  const sinceMs = clock.monotonicMs();
+  for (;;) {
+    let hasFirst = false;
     try {
       return await db.transaction().execute(async (tx) => {
-        await lockTables(tx, modes[keptOut]);
+        await lockTables(tx, modes[keptOut], () => (hasFirst = true));
         return work(tx);
       });
     } catch (error) {
-      if (attempt === attemptsMax || !wasTaken(error)) throw error;
-      await clock.sleep(pauseMs);
+      if (clock.monotonicMs() - sinceMs >= triesForMs || !wasTaken(error)) throw error;
+      await clock.sleep(hasFirst ? pauseAfterRefusalMs : pauseMs);
     }
   }
 }
 
-async function lockTables<Schema>(tx: Transaction<Schema>, mode: string): Promise<void> {
+async function lockTables<Schema>(
+  tx: Transaction<Schema>,
+  mode: string,
+  onFirst: () => void,
+): Promise<void> {
   const [first, ...others] = derivedTables.map(({ name }) => name);
+  await sql.raw(`set local lock_timeout = ${firstWaitMaxMs}`).execute(tx);
   await sql.raw(`lock table ${first} in ${mode} mode`).execute(tx);
+  onFirst();
   await sql.raw(`lock table ${others.join(', ')} in ${mode} mode nowait`).execute(tx);
 }
 
