@@ -80,8 +80,9 @@ export class PoisonLimitError extends ServiceError {
  * committed.
  *
  * Only an owner of the partition parks, and the compare-and-set has shown that no other was faster; a replay takes
- * records away under a lock of the checkpoint's row, so nothing changes until this transaction ends. If the process
- * dies in here, checkpoint and parked records are rolled back together: the records are read again and parked once.
+ * records away under a lock of the checkpoint's row, and an erasure under the fence lock, so what something is put
+ * behind stays until this transaction ends. If the process dies in here, checkpoint and parked records are rolled back
+ * together: the records are read again and parked once.
  *
  * `tenantIds`: every tenant whose fence lock the effect will take, so that all are taken in one order.
  */
@@ -91,6 +92,12 @@ export async function parkInTransaction<Schema>(
   parts: readonly PartitionToPark[],
   { nowMs, tenantIds = [] }: { readonly nowMs: number; readonly tenantIds?: readonly TenantId[] },
 ): Promise<void> {
+  const parking = parts.filter(({ plan }) => plan.toPark.length > 0);
+  const parkedTenants = parking.flatMap(({ plan }) =>
+    plan.toPark.flatMap(({ tenantId }) => (isTenantId(tenantId) ? [tenantId] : [])),
+  );
+  if (parking.length > 0) await lockFencesShared(tx, service, [...parkedTenants, ...tenantIds]);
+  // Afterwards: an erasure that was under way has dropped what it drops, and nothing is put behind that.
   const stored = await readParkedStreams(tx, parts);
   for (const [index, part] of parts.entries()) {
     const parked = stored[index] ?? new Set();
@@ -98,11 +105,6 @@ export async function parkInTransaction<Schema>(
       throw new GuessOutdated(part, { parked, fenced: part.plan.guess.fenced });
     }
   }
-  const parking = parts.filter(({ plan }) => plan.toPark.length > 0);
-  const parkedTenants = parking.flatMap(({ plan }) =>
-    plan.toPark.flatMap(({ tenantId }) => (isTenantId(tenantId) ? [tenantId] : [])),
-  );
-  if (parking.length > 0) await lockFencesShared(tx, service, [...parkedTenants, ...tenantIds]);
   for (const part of parking) {
     await refuseFenced(tx, streamKindOf(part.topic), part);
     await insertParked(tx, part, part.plan.toPark, nowMs);

@@ -316,6 +316,26 @@ describe('parking', function () {
       assert.deepEqual(await appliedOf(db, zero), [2n]);
     });
 
+    it('keeps events of who came back from parking behind what it drops', async () => {
+      await append(1n, [writeOf(1, 1, 1)]);
+      const consumer = create(failAt(new Set([1n])));
+      await consumer.caughtUp();
+      const scope = { kind: 'ticket', token: tokenOf(1) } as const;
+      const upToOne = { token: tokenOf(1), incarnation: 1 };
+      let arriving: Promise<void> | undefined;
+      await db.transaction().execute(async (tx) => {
+        await lockFencesExclusively(tx, 'predictions', [acme]);
+        await raiseFences(tx, acme, [{ scope, incarnation: 1, cutOffMs: 0 }]);
+        assert.equal(await dropErased(tx, acme, ['tickets.v1'], [upToOne]), 1);
+        // About to commit: on PostgreSQL the consumer's transaction runs beside it, and waits for the fence lock.
+        arriving = append(2n, [writeOf(2, 1, 2)]).then(async () => consumer.caughtUp());
+        await systemClock.sleep(300);
+      });
+      await arriving;
+      assert.deepEqual(await parked(), []);
+      assert.deepEqual(await appliedOf(db, zero), [2n]);
+    });
+
     it('leaves nothing to be parked afterwards, and a plan that was made before is made again', async () => {
       await append(1n, [writeOf(1, 1), writeOf(2, 2), writeOf(3, 1)]);
       let isErased = false;
