@@ -1,17 +1,33 @@
 import { type Engineroom, schemas } from '../world/stores.ts';
 import type { World } from '../world/world.ts';
 
-/** One number: what is still to be done. Asked of the stores directly, between two steps. */
-const unfinished = `select
-  (select count(*) from tickets.outbox) + (select count(*) from privacy.outbox)
-  + (select count(*) from tickets.partition_counters where batch_row_ids is not null)
-  + (select count(*) from privacy.partition_counters where batch_row_ids is not null)
-  + (select count(*) from tickets.erasure_jobs where phase <> 'done')
-  + (select count(*) from tickets.receipts where not sent)
-  + (select count(*) from keys.receipts where not sent)
-  + (select count(*) from analytics.receipts where not sent)
-  + (select count(*) from privacy.erasures where is_open)
-  + (select count(*) from analytics.chunk_manifests where state <> 'done') as left`;
+/** What may still have to be done, as tables with their conditions. */
+const unfinished = [
+  'tickets.outbox where true',
+  'privacy.outbox where true',
+  'tickets.partition_counters where batch_row_ids is not null',
+  'privacy.partition_counters where batch_row_ids is not null',
+  "tickets.erasure_jobs where phase <> 'done'",
+  'tickets.receipts where not sent',
+  'keys.receipts where not sent',
+  'analytics.receipts where not sent',
+  'privacy.erasures where is_open',
+  "analytics.chunk_manifests where state <> 'done'",
+] as const;
+
+const unfinishedCount = `select ${unfinished
+  .map((each) => `(select count(*) from ${each})`)
+  .join(' + ')} as left`;
+
+/** For the message of a run that does not come to rest. */
+export function describeUnfinished({ wire }: Engineroom): string {
+  return unfinished
+    .flatMap((each) => {
+      const left = wire.query(`select count(*) as left from ${each}`, []).rows[0]?.['left'];
+      return left === 0n ? [] : [`${String(left)} of ${each}`];
+    })
+    .join('; ');
+}
 
 /** Whether everything that was begun has come to its end: everywhere on the log, applied, erased and certified. */
 export function isDrained(world: World, engineroom: Engineroom): boolean {
@@ -21,7 +37,7 @@ export function isDrained(world: World, engineroom: Engineroom): boolean {
   // A loop that failed several times in a row says so until a round succeeds, which may be a while.
   const services = [...world.running.values()];
   if (services.some(({ service }) => service.problem() !== undefined)) return false;
-  if (wire.query(unfinished, []).rows[0]?.['left'] !== 0n) return false;
+  if (wire.query(unfinishedCount, []).rows[0]?.['left'] !== 0n) return false;
   return [
     ['audit', 'tickets.v1'],
     ['analytics', 'tickets.v1'],

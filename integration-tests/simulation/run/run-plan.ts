@@ -8,7 +8,7 @@ import { withVirtualGlobals } from '../world/virtual-globals.ts';
 import { createWorld, type PlantedBug, type World } from '../world/world.ts';
 import { checkLoss } from './lost-commits.ts';
 import { strike } from './strike.ts';
-import { isDrained } from './drained.ts';
+import { describeUnfinished, isDrained } from './drained.ts';
 import { LawBroken } from '../laws/law-broken.ts';
 import { checkLaws } from '../laws/laws.ts';
 
@@ -38,8 +38,11 @@ export interface RunFigures {
   readonly simulatedMs: number;
 }
 
-/** Everything has to come to rest within this, once nothing strikes any more. */
-const drainStepsMax = 12_000;
+/**
+ * Everything has to come to rest within this, once nothing strikes any more. After a crash of `keys` an erasure waits a
+ * minute for leases of the life before, and its driver asks five times a second.
+ */
+const drainStepsMax = 60_000;
 const busyStepsMax = 40_000;
 const lookEverySteps = 150;
 
@@ -74,7 +77,8 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunOutco
     });
   } catch (error) {
     if (!(error instanceof LawBroken)) throw error;
-    broken = { law: error.law, says: error.message };
+    const left = error.law === 'comes to rest' ? describeUnfinished(engineroom) : '';
+    broken = { law: error.law, says: `${error.message} ${left}`.trim() };
   } finally {
     for (const { process } of world.running.values()) process.kill();
     engineroom.endRun();
