@@ -100,8 +100,8 @@ export interface RecordToRestore {
 }
 
 /**
- * Puts lost records back under their own sequences, at offsets that nobody has: between their neighbours where there
- * is room, at the end otherwise. All or nothing.
+ * Puts lost records (ascending) back under their own sequences, at offsets that nobody has: between their neighbours
+ * where there is room, at the end otherwise. All or nothing.
  */
 export function restoreRecords(
   path: string,
@@ -120,15 +120,24 @@ export function restoreRecords(
     const partitionId = state['partition_id'] ?? null;
     let end = max(state['next_offset'] as bigint, atLeast.nextOffset);
     let last = max(state['last_sequence'] as bigint, atLeast.lastSequence);
-    for (const { sequence, eventId, value, recordedAtMs } of records) {
-      const free = freeOffset(db, partitionId, sequence);
-      const offset = free ?? end;
-      if (free === undefined) end += 1n;
+    const insert = db.prepare(
+      `insert into entries (partition_id, "offset", kind, sequence, recorded_at_ms, event_id, value)
+       values (?, ?, 2, ?, ?, ?, ?)`,
+    );
+    const put = ({ sequence, eventId, value, recordedAtMs }: RecordToRestore, offset: bigint) => {
+      insert.run(partitionId, offset, sequence, recordedAtMs, eventId, value);
       last = max(last, sequence);
-      db.prepare(
-        `insert into entries (partition_id, "offset", kind, sequence, recorded_at_ms, event_id, value)
-         values (?, ?, 2, ?, ?, ?, ?)`,
-      ).run(partitionId, offset, sequence, recordedAtMs, eventId, value);
+    };
+    const atEnd: RecordToRestore[] = [];
+    // The last one first: each is a neighbour of the one before it.
+    for (const record of records.toReversed()) {
+      const offset = freeOffset(db, partitionId, record.sequence);
+      if (offset === undefined) atEnd.unshift(record);
+      else put(record, offset);
+    }
+    for (const record of atEnd) {
+      put(record, end);
+      end += 1n;
     }
     db.prepare(
       'update partitions set next_offset = ?, last_sequence = ? where partition_id = ?',
@@ -139,25 +148,33 @@ export function restoreRecords(
   }
 }
 
-/** The first unused offset behind the record before and in front of the record after; undefined when there is none. */
+/**
+ * The last unused offset between the record before and the record after, in front of any tick that tells of this one;
+ * undefined when there is none. Never below the offset that the record had: what a consumer has not read yet stays
+ * ahead of it.
+ */
 function freeOffset(
   db: DatabaseSync,
   partitionId: SQLInputValue,
   sequence: bigint,
 ): bigint | undefined {
-  const after = get(
-    db,
-    'select min("offset") as "offset" from entries where partition_id = ? and kind in (2, 5) and sequence > ?',
-    [partitionId, sequence],
-  )?.['offset'];
-  if (typeof after !== 'bigint') return undefined;
-  const before = get(
-    db,
-    'select max("offset") as "offset" from entries where partition_id = ? and "offset" < ?',
-    [partitionId, after],
-  )?.['offset'];
-  const next = typeof before === 'bigint' ? before + 1n : 0n;
-  return next < after ? next : undefined;
+  const offsetOf = (where: string, values: readonly SQLInputValue[]): bigint | undefined => {
+    const text = `select "offset" from entries where partition_id = ? and ${where} limit 1`;
+    const offset = get(db, text, [partitionId, ...values])?.['offset'];
+    return typeof offset === 'bigint' ? offset : undefined;
+  };
+  const record = 'kind in (2, 5) and sequence';
+  const before = offsetOf(`${record} < ? order by sequence desc`, [sequence]) ?? -1n;
+  const next = offsetOf(`${record} > ? order by sequence`, [sequence]);
+  const tick = offsetOf('kind = 4 and sequence >= ? and "offset" > ? order by "offset"', [
+    sequence,
+    before,
+  ]);
+  const after = next === undefined || (tick !== undefined && tick < next) ? tick : next;
+  if (after === undefined) return undefined;
+  let offset = after - 1n;
+  while (offset > before && offsetOf('"offset" = ?', [offset]) !== undefined) offset -= 1n;
+  return offset > before ? offset : undefined;
 }
 
 function get(db: DatabaseSync, text: string, values: readonly SQLInputValue[]) {

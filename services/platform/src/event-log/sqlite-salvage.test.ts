@@ -10,11 +10,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import fc from 'fast-check';
 import { pino } from 'pino';
 import { systemClock } from '../lifecycle/clock.ts';
 import { createTemporaryFolder } from '../testing/temporary-folder.ts';
+import { entriesOf } from '../testing/test-event-log.ts';
 import { eventIdNamed, recordNamed } from './contract-support.ts';
-import type { EventLog } from './port.ts';
+import type { EventLog, LogEntry, LogWrite } from './port.ts';
 import {
   readLogEnds,
   readRecordsAfter,
@@ -56,6 +59,12 @@ describe('a damaged log file', () => {
   }
   const sequencesIn = (path: string) =>
     readStoredSequences(path).find(({ partition }) => partition === 0) ?? assert.fail();
+  async function entriesIn(path: string): Promise<readonly LogEntry[]> {
+    const log = open(path);
+    const [entries = []] = await entriesOf(log, 'here');
+    await log.close();
+    return entries;
+  }
 
   it('is told from a sound one and from none', async () => {
     const path = await made('sound');
@@ -104,6 +113,66 @@ describe('a damaged log file', () => {
     restoreRecords(path, at, lost, { lastSequence: 0n, nextOffset: 0n });
     assert.deepEqual(readRecordsAfter(path, at, 0n, 1_000), before, 'offsets too');
     assert.deepEqual(checkSqliteLog(path), { state: 'sound' });
+  });
+
+  it('gets its lost records back where every reader meets them, whatever was lost beside them', async function () {
+    this.timeout(60_000);
+    const kinds = fc.array(fc.constantFrom('record', 'tick', 'tombstone'), {
+      minLength: 1,
+      maxLength: 30,
+    });
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(kinds, fc.infiniteStream(fc.boolean()), async (written, isLost) => {
+        runs += 1;
+        const path = join(folder(), `lost-${runs}.sqlite`);
+        const log = open(path);
+        const writer = await log.openWriter(at);
+        let last = 0n;
+        const writes = written.map((kind): LogWrite => {
+          if (kind === 'tick') return { kind, lastSequence: last };
+          if (kind === 'tombstone') return { kind, eventId: eventIdNamed('of no record') };
+          last += 1n;
+          return recordNamed(nameOf(last));
+        });
+        await writer.append(1n, writes);
+        await log.close();
+        const before = readRecordsAfter(path, at, 0n, 100);
+        const db = new DatabaseSync(path);
+        for (const offset of written.keys()) {
+          const { value } = isLost.next();
+          if (value === true) db.prepare('delete from entries where "offset" = ?').run(offset);
+        }
+        db.close();
+        const { present } = sequencesIn(path);
+        const lost = before.filter(({ sequence }) => !present.includes(sequence));
+        restoreRecords(path, at, lost, { lastSequence: 0n, nextOffset: 0n });
+        const offsets = new Map(before.map(({ sequence, offset }) => [sequence, offset]));
+        // In order, none before a checkpoint that it was behind, and none behind a tick that tells of it.
+        let sequence = 0n;
+        for (const entry of await entriesIn(path)) {
+          if (entry.kind === 'tick') assert.ok(entry.lastSequence <= sequence);
+          if (entry.kind !== 'record') continue;
+          sequence += 1n;
+          assert.equal(entry.sequence, sequence);
+          assert.ok(entry.offset >= (offsets.get(sequence) ?? 0n));
+        }
+        assert.equal(sequence, last);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('is read whole a second time, with what a first repair put back', async () => {
+    const path = await made('twice');
+    const before = readRecordsAfter(path, at, 0n, 1_000);
+    const db = new DatabaseSync(path);
+    db.exec('delete from entries where sequence between 50 and 59');
+    db.close();
+    const lost = before.filter(({ sequence }) => sequence >= 50n && sequence < 60n);
+    restoreRecords(path, at, lost, { lastSequence: 0n, nextOffset: 0n });
+    salvageSqliteLog(path, `${path}.aside`);
+    assert.deepEqual(readRecordsAfter(path, at, 0n, 1_000), before);
   });
 
   it('that is no database at all stays as it was, and nothing else is left', async () => {

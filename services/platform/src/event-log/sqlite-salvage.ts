@@ -140,7 +140,10 @@ function copyEntries(damaged: DatabaseSync, target: DatabaseSync, most: number) 
      values (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   let entries = 0;
-  for (let entryId = 1; entryId <= most; entryId += 1) {
+  // Records that repairs put back have new ids, above those of all offsets. A damaged page may name any.
+  const last = Number(readable(() => damaged.prepare(lastEntry).get())?.['last'] ?? 0);
+  const lastId = Math.min(Math.max(last, most), most * idsPerOffsetMax);
+  for (let entryId = 1; entryId <= lastId; entryId += 1) {
     const row = readable(() => select.get(entryId));
     if (row === undefined) continue;
     const names = ['entry_id', 'partition_id', 'offset', 'kind', 'sequence', 'recorded_at_ms'];
@@ -150,6 +153,10 @@ function copyEntries(damaged: DatabaseSync, target: DatabaseSync, most: number) 
   }
   return { entries, lost: most - entries };
 }
+
+/** An id for the entry, and one for each time that a repair put it back. */
+const idsPerOffsetMax = 10;
+const lastEntry = 'select max(entry_id) as last from entries';
 
 function readable<Result>(read: () => Result): Result | undefined {
   try {
