@@ -1,5 +1,7 @@
 import { hashOf } from '../core/random.ts';
 
+export type CountedTable = 'outbox' | 'applied' | 'tenants';
+
 /** What the simulator has to know of a statement before it runs. */
 export interface StatementKind {
   /** For traces: how it begins, and a hash of all of it. */
@@ -10,7 +12,7 @@ export interface StatementKind {
   readonly isCatalogue: boolean;
   readonly isOrdered: boolean;
   /** The table whose identity column an insert counts up. */
-  readonly counts: 'outbox' | 'applied' | undefined;
+  readonly counts: CountedTable | undefined;
   readonly lock: 'transaction' | 'transaction-shared' | 'session' | 'unlock-session' | undefined;
   readonly asksOpenTransactions: boolean;
 }
@@ -38,14 +40,17 @@ function kindOf(given: string): StatementKind {
         text,
       ),
     isOrdered: /\border by\b/.test(text),
-    counts: /^insert into "?outbox"? /.test(text)
-      ? 'outbox'
-      : /^insert into "?applied"? /.test(text)
-        ? 'applied'
-        : undefined,
+    counts: countedTableOf(text),
     lock: lockOf(text),
     asksOpenTransactions: text.includes('pg_stat_activity'),
   };
+}
+
+/** Of the tables named `tenants` that of keys alone numbers its rows, and asks for the number. */
+function countedTableOf(text: string): CountedTable | undefined {
+  if (/^insert into "?outbox"? /.test(text)) return 'outbox';
+  if (/^insert into "?applied"? /.test(text)) return 'applied';
+  return /^insert into "tenants" \(.*returning "tenant_number"/.test(text) ? 'tenants' : undefined;
 }
 
 function lockOf(text: string): StatementKind['lock'] {

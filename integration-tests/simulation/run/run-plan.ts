@@ -83,6 +83,8 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunOutco
     for (const { process } of world.running.values()) process.kill();
     engineroom.endRun();
   }
+  const defect = world.engine.defect();
+  if (defect !== undefined) throw new Error(`seed ${plan.seed}: the simulator failed: ${defect}`);
   return {
     plan,
     broken,
