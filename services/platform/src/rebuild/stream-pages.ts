@@ -38,8 +38,9 @@ interface RecordRow {
   readonly record: Buffer;
 }
 
-/** So that a page of long tickets stays some megabytes. */
+/** So that a page of long tickets, or of tickets with large messages, stays some megabytes. */
 const recordsPerPage = 2_000;
+const bytesPerPage = 16 * 1024 * 1024;
 const streamsPerPage = 500;
 
 /** Which streams: all of them in pages, or those whose state could not be confirmed. */
@@ -93,15 +94,22 @@ async function pageRows(
       select fresh.tenant_id, fresh.token, fresh.incarnation, fresh.position, observed.record as observed,
         live.token is not null as has_live, live.partition as live_partition, live.position as live_position,
         live.opened_at_ms as live_opened_at_ms, live.version as live_version, live.state as live_state,
-        row_number() over by_key as place, sum(fresh.position) over by_key as weight
+        row_number() over by_key as place, sum(fresh.position) over by_key as weight,
+        sum(kept.bytes) over by_key as bytes
       from (select * from rebuild_streams where ${beyond} and ${which}
         order by tenant_id, token, incarnation limit ${streamsPerPage}) as fresh
       left join streams as live on live.tenant_id = fresh.tenant_id and live.token = fresh.token
         and live.incarnation = fresh.incarnation
       left join rebuild_observed as observed on observed.tenant_id = fresh.tenant_id
         and observed.token = fresh.token
+      cross join lateral (
+        select coalesce(sum(octet_length(record)), 0) as bytes from rebuild_records as kept
+        where kept.tenant_id = fresh.tenant_id and kept.stream_token = fresh.token
+          and kept.stream_incarnation = fresh.incarnation) as kept
       window by_key as (order by fresh.tenant_id, fresh.token, fresh.incarnation)) as page
-    where place = 1 or weight <= ${recordsPerPage} order by place`.execute(db);
+    where place = 1 or (weight <= ${recordsPerPage} and bytes <= ${bytesPerPage}) order by place`.execute(
+    db,
+  );
   return rows;
 }
 
