@@ -1,4 +1,5 @@
 import { isSame, ordered, questionOf } from './answers.ts';
+import { Identities } from './identities.ts';
 import type { Qualify } from './qualify.ts';
 import { createStatementKinds, type StatementKind } from './statements.ts';
 import { type Answer, StatementError, type Wire } from './wire.ts';
@@ -55,8 +56,6 @@ export interface Engine {
   counts(): { readonly statements: number; readonly repeats: number; readonly conflicts: number };
 }
 
-const identityColumns = { outbox: 'row_id', applied: 'place', tenants: 'tenant_number' } as const;
-
 export interface EngineParts {
   readonly wire: Wire;
   readonly qualify: Qualify;
@@ -75,18 +74,21 @@ class SavepointEngine implements Engine {
   readonly #catalogue: Map<string, Answer>;
   /** Of committed rows, by schema, until something is written there. */
   readonly #reads = new Map<string, Map<string, Answer>>();
-  readonly #identities = new Map<string, number>();
+  readonly #identities: Identities;
   #levels: Level[] = [];
   #savepoints = 0;
   #defect: string | undefined;
   #counts = { statements: 0, repeats: 0, conflicts: 0 };
+
   constructor({ wire, catalogue, qualify }: EngineParts) {
     this.#wire = wire;
+    this.#identities = new Identities(wire);
     this.#catalogue = catalogue;
     this.#qualify = qualify;
   }
 
   readonly counts = () => this.#counts;
+  readonly defect = () => this.#defect;
 
   isBusy(schema: string, own: EngineTransaction | undefined): boolean {
     return this.#levels.some(
@@ -177,7 +179,7 @@ class SavepointEngine implements Engine {
   ): Answer {
     this.#materialise(transaction);
     const { schema } = transaction;
-    const firstIdentity = this.#nextIdentity(schema, kind);
+    const firstIdentity = this.#identities.next(schema, kind);
     try {
       const answer = ordered(this.#send(schema, text, parameters), kind);
       this.#noteWrite(schema, kind, answer);
@@ -214,7 +216,7 @@ class SavepointEngine implements Engine {
   #repeats(applied: Applied): boolean {
     const { schema, text, parameters, firstIdentity } = applied;
     const kind = this.kindOf(text);
-    const restore = this.#setIdentity(schema, kind, firstIdentity);
+    const restore = this.#identities.repeatFrom(schema, kind, firstIdentity);
     try {
       const answer = ordered(this.#send(schema, text, parameters), kind);
       this.#reads.get(schema)?.clear();
@@ -277,26 +279,7 @@ class SavepointEngine implements Engine {
 
   #noteWrite(schema: string, kind: StatementKind, answer: Answer): void {
     if (kind.writes) this.#reads.get(schema)?.clear();
-    if (kind.counts === undefined) return;
-    const name = `${schema}.${kind.counts}`;
-    // The one tenant of an insert takes its number also when it turns out to be there already.
-    const taken = kind.counts === 'tenants' ? 1 : answer.affected;
-    this.#identities.set(name, (this.#identities.get(name) ?? 1) + taken);
-  }
-
-  #nextIdentity(schema: string, kind: StatementKind): number | undefined {
-    return kind.counts && (this.#identities.get(`${schema}.${kind.counts}`) ?? 1);
-  }
-
-  /** The repeated insert gives its rows the numbers that they had. */
-  #setIdentity(schema: string, kind: StatementKind, first: number | undefined): () => void {
-    if (kind.counts === undefined || first === undefined) return () => {};
-    const sequence = `${schema}.${kind.counts}_${identityColumns[kind.counts]}_seq`;
-    const next = this.#nextIdentity(schema, kind) ?? 1;
-    this.#wire.control(`select setval('${sequence}', ${first}, false)`);
-    return () => {
-      this.#wire.control(`select setval('${sequence}', ${next}, false)`);
-    };
+    this.#identities.note(schema, kind, answer);
   }
 }
 

@@ -10,7 +10,7 @@ import { type Answer, StatementError } from './wire.ts';
 export type CommitFate = 'answered' | 'answer-lost' | 'never-arrived';
 
 export interface DatabaseFaults {
-  /** How long a commit is on its way, simulated milliseconds. */
+  /** How long a commit is on its way, simulated milliseconds; asked of transactions that rely on a fence. */
   commitDelayMs(process: SimulatedProcess): number;
   /** Asked when a commit is about to run. */
   commitFate(schema: string, process: SimulatedProcess): CommitFate;
@@ -136,8 +136,8 @@ class SimulatedSession implements Session {
 
   async commit(): Promise<void> {
     const { scheduler, schema, engine, tampering, faults } = this.#state;
-    const writes = (this.#transaction?.applied.length ?? 0) > 0;
-    const arrivesMs = scheduler.nowMs() + (writes ? faults.commitDelayMs(this.process) : 0);
+    const isSealed = this.#transaction?.applied.some(({ text }) => sealing.test(text)) === true;
+    const arrivesMs = scheduler.nowMs() + (isSealed ? faults.commitDelayMs(this.process) : 0);
     try {
       await scheduler.gate({
         process: this.process,
@@ -254,6 +254,9 @@ class SimulatedSession implements Session {
     if (this.#isOver) throw connectionLost();
   }
 }
+
+/** What a transaction does that seals under a lease, or makes a key to seal with. */
+const sealing = /insert into "?(event_index|data_keys)/;
 
 const noRows: Answer = { rows: [], affected: 0, command: 'SELECT' };
 
