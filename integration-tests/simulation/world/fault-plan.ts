@@ -22,7 +22,7 @@ export type Fault = { readonly atStep: number } &
     | { readonly kind: 'crash'; readonly instance: InstanceName; readonly downMs: number }
     /** The next commit of the instance, or its answer, is lost. */
     | { readonly kind: 'commit'; readonly instance: InstanceName; readonly fate: Lost }
-    /** The next commit is on its way for so long; the process goes on. */
+    /** The next commit of something sealed is on its way for so long; the process goes on. */
     | { readonly kind: 'slow-commit'; readonly instance: InstanceName; readonly forMs: number }
     /** Revocations do not reach it. */
     | { readonly kind: 'deaf'; readonly instance: InstanceName; readonly forMs: number }

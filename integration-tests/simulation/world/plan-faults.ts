@@ -66,8 +66,8 @@ function crash(random: Random, instance: InstanceName, atStep: number): Fault {
 }
 
 function slowCommit(random: Random, _: InstanceName, atStep: number): Fault {
-  const instance = random.pick(['tickets-a', 'tickets-a', 'tickets-b', 'keys'] as const);
-  return { kind: 'slow-commit', instance, atStep, forMs: random.pick([700, 2_500, 6_000]) };
+  const instance = random.pick(['tickets-a', 'tickets-a', 'tickets-a', 'keys'] as const);
+  return { kind: 'slow-commit', instance, atStep, forMs: random.pick([2_500, 6_000]) };
 }
 
 function cutOff(random: Random, _: InstanceName, atStep: number): Fault {
