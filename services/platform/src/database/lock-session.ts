@@ -20,10 +20,13 @@ export interface LockSession<Schema> {
  * session-level advisory locks on a connection of its own, beside the pool and past any pooler, which would hand the
  * lock to whoever gets the connection next. PGlite: one process has one connection, so a set of names in memory does
  * the same.
+ *
+ * `mayTakeLong`: for statements over whole tables, which the time-out of all others would end.
  */
 export async function withLockSession<Schema, T>(
   db: Kysely<Schema>,
   work: (session: LockSession<Schema>) => Promise<T>,
+  { mayTakeLong = false }: { readonly mayTakeLong?: boolean } = {},
 ): Promise<T> {
   const { adapter } = db.getExecutor();
   if (adapter instanceof SharedConnectionAdapter) {
@@ -32,7 +35,7 @@ export async function withLockSession<Schema, T>(
   if (!(adapter instanceof ServerAdapter)) {
     throw new ServiceError('INTERNAL_DEFECT', 'no locks on a database of another driver');
   }
-  const lockHandle = adapter.openLockHandle<Schema>();
+  const lockHandle = adapter.openLockHandle<Schema>(mayTakeLong);
   try {
     return await lockHandle
       .connection()

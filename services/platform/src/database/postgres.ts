@@ -31,11 +31,11 @@ export class ServerAdapter extends PostgresAdapter {
 
   /**
    * A handle of one connection that stays the same until `destroy`, beside the pool and past any pooler: for locks
-   * that outlive a transaction.
+   * that outlive a transaction. `mayTakeLong`: its statements have no time-out.
    */
-  openLockHandle<Schema>(): Kysely<Schema> {
+  openLockHandle<Schema>(mayTakeLong = false): Kysely<Schema> {
     const { statementTimeoutMs, lockTimeoutMs } = this.#config;
-    return this.#openHandle('locks', statementTimeoutMs, lockTimeoutMs);
+    return this.#openHandle('locks', mayTakeLong ? 0 : statementTimeoutMs, lockTimeoutMs);
   }
 
   /** The same for migrations, which may take their time and wait for each other's. */

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import { RebuildPhase } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { withLockSession } from '../database/lock-session.ts';
+import { type LockSession, withLockSession } from '../database/lock-session.ts';
 import type { EventLog } from '../event-log/port.ts';
 import type { EventFamily } from '../event-store/family.ts';
 import type { EventStoreSchema } from '../event-store/tables.ts';
@@ -73,7 +73,7 @@ export async function rebuildOwner<State>(
   ports: OwnerRebuildPorts<State>,
   wish: RebuildWish,
 ): Promise<OwnerRebuildReport> {
-  return withLockSession(ports.db, async (session) => {
+  const work = async (session: LockSession<EventStoreSchema>): Promise<OwnerRebuildReport> => {
     if (!(await session.tryLock(rebuildLock))) {
       throw new ServiceError('REBUILD_RUNNING', `A rebuild of ${ports.family.service} is running.`);
     }
@@ -85,7 +85,8 @@ export async function rebuildOwner<State>(
     } finally {
       await removeQuietly(underLock);
     }
-  });
+  };
+  return withLockSession(ports.db, work, { mayTakeLong: true });
 }
 
 /** At the start of a service: removes what a rebuild left that died; answers whether there was anything. */

@@ -14,6 +14,8 @@ const modes = {
 
 /** Whoever comes while we wait for the first table waits behind us: no longer than this, whatever the connection's own. */
 const firstWaitMaxMs = 500;
+/** A rebuild's statements may take long, but not while everybody waits. */
+const statementMaxMs = 30_000;
 /** As long as that wait, so that the others have half of the time at least. */
 const pauseMs = 500;
 const pauseAfterRefusalMs = 20;
@@ -57,6 +59,7 @@ async function lockTables<Schema>(
 ): Promise<void> {
   const [first, ...others] = derivedTables.map(({ name }) => name);
   await sql.raw(`set local lock_timeout = ${firstWaitMaxMs}`).execute(tx);
+  await sql.raw(`set local statement_timeout = ${statementMaxMs}`).execute(tx);
   await sql.raw(`lock table ${first} in ${mode} mode`).execute(tx);
   onFirst();
   await sql.raw(`lock table ${others.join(', ')} in ${mode} mode nowait`).execute(tx);
