@@ -1,4 +1,4 @@
-import type { SimulatedProcess } from './process.ts';
+import type { SimulatedProcess } from './simulated-process.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 

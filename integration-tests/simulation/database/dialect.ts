@@ -8,7 +8,7 @@ import {
 } from 'kysely';
 import { ServerAdapter } from '@lethe/platform/database/postgres.ts';
 import type { PostgresConfig } from '@lethe/platform/database/postgres-config.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { Session, SimulatedDatabase } from './simulated-database.ts';
 
 /** Nothing connects to it: the adapter's handles are overridden. */

@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import { sanitizeDatabaseError } from '@lethe/platform/database/database-error.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { Scheduler } from '../core/scheduler.ts';
 import { createAdvisoryLocks } from './advisory-locks.ts';
 import type { Engine, EngineTransaction } from './engine.ts';

@@ -1,7 +1,7 @@
 import { AppendOutcome } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { occurredAtMsOf } from '../world/commands.ts';
 import type { Told } from '../world/client.ts';
-import type { Evidence } from './laws.ts';
+import type { Evidence } from './evidence.ts';
 import { must } from './law-broken.ts';
 import type { ObservedRecord } from './observed.ts';
 

@@ -1,4 +1,4 @@
-import type { Evidence } from './laws.ts';
+import type { Evidence } from './evidence.ts';
 import { must } from './law-broken.ts';
 
 const complete = 'every erasure that was answered is completed and certified';

@@ -1,5 +1,5 @@
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
-import type { Evidence } from './laws.ts';
+import type { Evidence } from './evidence.ts';
 import { must } from './law-broken.ts';
 import { type ObservedErasure, scopeOfPart } from './observed.ts';
 

@@ -5,7 +5,7 @@ import type { AnyTicketEvent, TicketState } from '@lethe/tickets/domain/state.ts
 import { encodeTicketEvent } from '@lethe/tickets/ticket-events.ts';
 import { decide } from '@lethe/tickets/ticket.ts';
 import { occurredAtMsOf, ticketEventOf, type WishedEvent } from '../world/commands.ts';
-import type { Evidence } from './laws.ts';
+import type { Evidence } from './evidence.ts';
 import { must } from './law-broken.ts';
 import type { ObservedRecord } from './observed.ts';
 

@@ -1,4 +1,4 @@
-import type { Evidence } from './laws.ts';
+import type { Evidence } from './evidence.ts';
 import { must } from './law-broken.ts';
 
 const gapless = 'sequences are gapless but for erased_ranges';

@@ -2,6 +2,7 @@ import { must } from '../laws/law-broken.ts';
 import { observe } from '../laws/observed.ts';
 import { checkStreams } from '../laws/sequences.ts';
 import type { Engineroom } from '../world/stores.ts';
+import type { Loss } from '../world/loss.ts';
 import type { World } from '../world/world.ts';
 
 const schema = 'tickets';
@@ -15,11 +16,6 @@ export function markCommits(world: World, engineroom: Engineroom): void {
     run(world, `delete from ${schema}_kept.${table}`);
     run(world, `insert into ${schema}_kept.${table} select * from ${schema}.${table}`);
   }
-}
-
-/** What a loss did: how far each partition's log goes, and whether it is ahead of what came back. */
-export interface Loss {
-  readonly ends: readonly { readonly logEnd: bigint; readonly isAhead: boolean }[];
 }
 
 /** The server comes back with what was marked; every connection is gone, and whoever had one starts anew. */

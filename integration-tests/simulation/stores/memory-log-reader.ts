@@ -8,7 +8,7 @@ import type {
 } from '@lethe/platform/event-log/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { createWakeable, type Wakeable } from '@lethe/platform/lifecycle/wakeable.ts';
-import type { StoredPartition } from './memory-log.ts';
+import type { StoredPartition } from './stored-partition.ts';
 
 /**
  * What befalls a delivery: as it should be, some again, only the first, one in the middle left out, a rebalance, or

@@ -7,6 +7,7 @@ import type {
   TopicPartition,
 } from '@lethe/platform/event-log/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
+import type { StoredPartition } from './stored-partition.ts';
 import { openMemoryReader, type DeliveryFaults } from './memory-log-reader.ts';
 
 /** What befalls an append: nothing, its answer is lost, or it never arrives. */
@@ -18,15 +19,6 @@ export interface LogAccess extends DeliveryFaults {
   pass<Result>(label: string, run: () => Result): Promise<Result>;
   readonly clock: Clock;
   appendFate(partition: TopicPartition): AppendFate;
-}
-
-/** A partition as the log keeps it. */
-export interface StoredPartition {
-  /** Ascending offsets; compaction takes entries out. */
-  entries: LogEntry[];
-  nextOffset: bigint;
-  lastSequence: bigint;
-  writerEpoch: number;
 }
 
 /** The log itself, which outlives every process. */

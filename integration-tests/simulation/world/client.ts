@@ -10,7 +10,7 @@ import {
   RequestErasureRequest,
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import { type Command, requestOf, type WishedEvent } from './commands.ts';
 import type { SimulatedNetwork } from './network.ts';
 

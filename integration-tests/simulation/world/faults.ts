@@ -1,4 +1,4 @@
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { CommitFate } from '../database/simulated-database.ts';
 import type { AppendFate } from '../stores/memory-log.ts';
 import type { Delivery } from '../stores/memory-log-reader.ts';

@@ -16,7 +16,7 @@ import type { ServiceName } from '@lethe/proto/access.ts';
 import type { Kysely } from 'kysely';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Kms } from '@lethe/keys/kms/port.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import { createSynchronousSigner } from './certificate-signer.ts';
 import type { InstanceName } from './fault-plan.ts';
 import type { SchemaName } from './stores.ts';

@@ -10,7 +10,7 @@ import type {
   ServiceRegistration,
 } from '@lethe/platform/grpc/handler.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { Random } from '../core/random.ts';
 import type { Scheduler } from '../core/scheduler.ts';
 

@@ -4,7 +4,7 @@ import { ReceiptServiceService } from '@lethe/proto/gen/lethe/privacy/v1/service
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { PrivacyEvent } from '@lethe/proto/gen/lethe/privacy/v1/events.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
-import type { SimulatedProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { MemoryLog } from '../stores/memory-log.ts';
 import type { SimulatedNetwork } from './network.ts';
 

@@ -2,7 +2,8 @@ import { families } from '@lethe/analytics/domain/families.ts';
 import { columnsOf } from '@lethe/analytics/domain/fold.ts';
 import { ledgerColumns } from '@lethe/analytics/domain/ledger-rows.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
-import { createProcess, type SimulatedProcess } from '../core/process.ts';
+import { createProcess } from '../core/process.ts';
+import type { SimulatedProcess } from '../core/simulated-process.ts';
 import { createRandom } from '../core/random.ts';
 import { createScheduler, type Scheduler } from '../core/scheduler.ts';
 import { createTrace, type Trace } from '../core/trace.ts';
@@ -17,11 +18,11 @@ import {
 import { createMemoryKms, type MemoryKms } from '../stores/memory-kms.ts';
 import { createMemoryLedger, type MemoryLedger } from '../stores/memory-ledger.ts';
 import { createMemoryLog, type LogAccess, type MemoryLog } from '../stores/memory-log.ts';
-import type { Loss } from '../run/lost-commits.ts';
 import { type ArmedFaults, createArmedFaults } from './faults.ts';
 import type { InstanceName } from './fault-plan.ts';
 import { composeInstance, type InstancePorts, serviceOf } from './instances.ts';
 import { createSimulatedNetwork, type SimulatedNetwork } from './network.ts';
+import type { Loss } from './loss.ts';
 import type { Plan } from './plan.ts';
 import { type Engineroom, type SchemaName, schemas } from './stores.ts';
 
