@@ -1,4 +1,7 @@
+import { firstUnlisted, type SequenceSpan } from '@lethe/platform/consumer/classify.ts';
+import { askErased, SequenceGapError } from '@lethe/platform/consumer/missing.ts';
 import type { TopicPartition } from '@lethe/platform/event-log/port.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import type { AnalyticsDatabase } from '../store.ts';
 import type { ChunkPart } from './chunks.ts';
@@ -11,12 +14,22 @@ interface Sequenced {
   readonly record: LogRecord | undefined;
 }
 
+export interface PartitionPartsPorts {
+  readonly db: AnalyticsDatabase;
+  /** For the owner of the topic, asked about every sequence that is not on the log. */
+  readonly peers: Peers;
+}
+
 const partsPerPage = 200;
 
-/** Cuts the records of one partition into the parts of the chunks that folded them. */
+/**
+ * Cuts the records of one partition into the parts of the chunks that folded them. Throws SequenceGapError for a
+ * sequence that is neither on the log nor listed as erased by its owner: a log that lost records proves nothing.
+ */
 export class PartitionParts {
   readonly at: TopicPartition;
   readonly #db: AnalyticsDatabase;
+  readonly #peers: Peers;
   readonly #upTo: bigint;
   #parts: readonly ChunkPart[] = [];
   #skipped: ReadonlySet<string> = new Set();
@@ -25,11 +38,14 @@ export class PartitionParts {
   #isExhausted = false;
   #seen = 0n;
   #records: LogRecord[] = [];
+  /** Of `records`. */
+  #sequences: bigint[] = [];
   #buffered = 0;
 
   /** Only what was committed `upTo` this sequence belongs to a chunk that is rebuilt. */
-  constructor(db: AnalyticsDatabase, at: TopicPartition, upTo: bigint) {
+  constructor({ db, peers }: PartitionPartsPorts, at: TopicPartition, upTo: bigint) {
     this.#db = db;
+    this.#peers = peers;
     this.at = at;
     this.#upTo = upTo;
   }
@@ -46,6 +62,7 @@ export class PartitionParts {
       if (record === undefined || part === undefined || sequence < part.firstSequence) continue;
       if (!this.#skipped.has(`${part.topic}/${part.partition}/${sequence}`)) {
         this.#records.push(record);
+        this.#sequences.push(sequence);
         this.#buffered += 1;
       }
       if (sequence === part.lastSequence) await this.#endPartsBefore(sequence + 1n, done);
@@ -70,21 +87,30 @@ export class PartitionParts {
       part !== undefined && part.lastSequence < sequence;
       part = await this.#current()
     ) {
-      done.push({ part, records: this.#records, erased: this.#erasedIn(part) });
+      const erased = await this.#erasedIn(part);
+      done.push({ part, records: this.#records, erased });
       this.#records = [];
+      this.#sequences = [];
       this.#place += 1;
     }
   }
 
-  #erasedIn({ topic, partition, firstSequence, lastSequence }: ChunkPart): number {
-    let skipped = 0;
+  /** How many of the part's sequences erasure removed. */
+  async #erasedIn({ topic, partition, firstSequence, lastSequence }: ChunkPart): Promise<number> {
+    const known = [...this.#sequences];
     for (const name of this.#skipped) {
       const [ofTopic, ofPartition, sequence = '0'] = name.split('/');
       const isHere = ofTopic === topic && Number(ofPartition) === partition;
       const at = BigInt(sequence);
-      if (isHere && at >= firstSequence && at <= lastSequence) skipped += 1;
+      if (isHere && at >= firstSequence && at <= lastSequence) known.push(at);
     }
-    return Number(lastSequence - firstSequence + 1n) - skipped - this.#records.length;
+    const missing = Number(lastSequence - firstSequence + 1n) - known.length;
+    if (missing === 0) return 0;
+    const span = { from: firstSequence, to: lastSequence };
+    const listed = await askErased(this.#peers, this.at, span);
+    const gap = firstUnlisted(span, inOrder([...listed, ...known.map(alone)]));
+    if (gap !== undefined) throw new SequenceGapError(this.at, gap);
+    return missing;
   }
 
   async #current(): Promise<ChunkPart | undefined> {
@@ -96,4 +122,12 @@ export class PartitionParts {
     this.#lastFirst = this.#parts.at(-1)?.firstSequence ?? this.#lastFirst;
     return this.#parts[0];
   }
+}
+
+function alone(sequence: bigint): SequenceSpan {
+  return { from: sequence, to: sequence };
+}
+
+function inOrder(spans: readonly SequenceSpan[]): readonly SequenceSpan[] {
+  return spans.toSorted((left, right) => (left.from < right.from ? -1 : 1));
 }

@@ -3,8 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import { createInProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
+import { registerService } from '@lethe/platform/grpc/register.ts';
 import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import { openTestEventLog, type TestEventLog } from '@lethe/platform/testing/test-event-log.ts';
+import {
+  type SequenceRange,
+  SequenceServiceService,
+} from '@lethe/proto/gen/lethe/log/v1/service.ts';
 import { migrations } from '../migrations/migrations.ts';
 import type { AnalyticsDatabase, AnalyticsSchema } from '../store.ts';
 import { readChunks } from './read-chunks.ts';
@@ -54,10 +61,16 @@ describe('reading the chunks of the ledger', () => {
     });
   }
 
-  async function chunksOf(eventLog: EventLog): Promise<readonly (readonly number[])[]> {
+  async function chunksOf(
+    eventLog: EventLog,
+    erased: readonly SequenceRange[] = [],
+  ): Promise<readonly (readonly number[])[]> {
     const chunks: number[][] = [];
     const { signal } = new AbortController();
-    for await (const { parts } of readChunks({ db, eventLog, topics, signal }, () => {})) {
+    for await (const { parts } of readChunks(
+      { db, eventLog, peers: peersOf(erased), topics, signal },
+      () => {},
+    )) {
       chunks.push(parts.map(({ records }) => records.length));
     }
     return chunks;
@@ -72,6 +85,22 @@ describe('reading the chunks of the ledger', () => {
       parts.toSorted((a, b) => a - b),
       [3, 4],
     );
+  });
+
+  it('takes sequences that their owner lists as erased for that', async () => {
+    await append('tickets.v1', 3);
+    await append('usage.v1', 5);
+    await commitChunk(6n, 5n);
+    const [parts = []] = await chunksOf(testLog.log, [{ fromSequence: 4n, toSequence: 6n }]);
+    assert.equal(parts.length, 2);
+  });
+
+  it('stops at a sequence that is neither on the log nor listed as erased', async () => {
+    await append('tickets.v1', 3);
+    await append('usage.v1', 5);
+    await commitChunk(6n, 5n);
+    const reading = chunksOf(testLog.log, [{ fromSequence: 5n, toSequence: 6n }]);
+    await assert.rejects(reading, /tickets\.v1\/0: 4 are neither/);
   });
 
   it('waits for no part of a chunk that is committed between two of its first questions', async () => {
@@ -94,3 +123,17 @@ describe('reading the chunks of the ledger', () => {
     assert.deepEqual(await chunksOf(eventLog), []);
   });
 });
+
+/** Owners that list the same sequences, whichever topic is asked for. */
+function peersOf(erased: readonly SequenceRange[]): Peers {
+  const network = createInProcessNetwork();
+  for (const owner of ['tickets', 'usage'] as const) {
+    network.register(owner, [
+      registerService(SequenceServiceService, {
+        missing: async () => ({ erased: [...erased] }),
+        heads: async () => ({ heads: [], asOf: new Date(0) }),
+      }),
+    ]);
+  }
+  return network.peersFor('analytics');
+}

@@ -1,5 +1,6 @@
 import { readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
 import type { EventLog, LogEntry, TopicPartition } from '@lethe/platform/event-log/port.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { partitionName } from '../projection/partition-name.ts';
@@ -11,6 +12,8 @@ import type { ReadPart } from './refold.ts';
 export interface ReadChunksPorts {
   readonly db: AnalyticsDatabase;
   readonly eventLog: EventLog;
+  /** For the owners of the topics, asked about sequences that are not on the log. */
+  readonly peers: Peers;
   readonly topics: readonly TopicName[];
   readonly signal: AbortSignal;
 }
@@ -29,7 +32,8 @@ const bufferedMax = 4_000;
 /**
  * Reads the log once from its beginning and gives each chunk that was committed when the rebuild began, as soon as all
  * its parts were read. Chunks of a partition follow each other in the order of their commits, so a partition that is
- * ahead can wait: the oldest unfinished chunk is at the front of every partition that it lacks.
+ * ahead can wait: the oldest unfinished chunk is at the front of every partition that it lacks. Throws
+ * SequenceGapError when the log lacks a record that no erasure removed.
  */
 export async function* readChunks(
   ports: ReadChunksPorts,
@@ -45,7 +49,7 @@ export async function* readChunks(
   const partitions = new Map(
     all.map((at, place) => [
       partitionName(at.topic, at.partition),
-      new PartitionParts(db, at, committed[place]?.sequence ?? 0n),
+      new PartitionParts(ports, at, committed[place]?.sequence ?? 0n),
     ]),
   );
   // Committed first, then the log's ends: what is committed lies below them.

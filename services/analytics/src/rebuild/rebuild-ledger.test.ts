@@ -72,6 +72,7 @@ describe('the rebuild of the ledger', () => {
       eventLog: world.log,
       ledger: world.ledger,
       keyClient: world.keys.keyClient,
+      peers: world.peers,
       topics,
       turn: createGate(1),
       clock: systemClock,

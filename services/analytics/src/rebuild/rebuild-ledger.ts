@@ -2,6 +2,7 @@ import { withLockSession } from '@lethe/platform/database/lock-session.ts';
 import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
@@ -37,6 +38,8 @@ export interface LedgerRebuildPorts {
   readonly eventLog: EventLog;
   readonly ledger: Pick<Ledger, 'insert' | 'statements'>;
   readonly keyClient: Pick<KeyClient, 'leaseForOpen'>;
+  /** For the owners of the topics, asked about sequences that are not on the log. */
+  readonly peers: Peers;
   readonly topics: readonly TopicName[];
   /** The projection's turns: it stands still while the tables are exchanged. */
   readonly turn: Gate;
@@ -84,7 +87,7 @@ const chunksPerPage = 200;
  * Rebuilds the ledger: refolds every chunk whose records are all on the log, with its stored decisions, and copies the
  * others by the hash of their rows; compares the fresh tables with the live ones; exchanges them when they are equal, or
  * when differences are accepted. The projection goes on but for the exchange. Throws REBUILD_RUNNING and whatever the
- * signal says; until the exchange nothing of the live tables is touched.
+ * signal says; SEQUENCE_GAP when the log lacks a record that no erasure removed; until the exchange nothing of the live tables is touched.
  */
 export async function rebuildLedger(
   ports: LedgerRebuildPorts,
