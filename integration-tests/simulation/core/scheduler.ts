@@ -32,6 +32,8 @@ export interface Scheduler {
   sleep(process: SimulatedProcess, durationMs: number, signal?: AbortSignal): Promise<void>;
   /** The process is dead: its operations are dropped. */
   forget(process: SimulatedProcess): void;
+  /** The run is over: nothing ever goes on. */
+  end(): void;
   /** Steps until the predicate holds (asked between two steps) or nothing can happen any more; answers which. */
   runUntil(isOver: () => boolean): Promise<'over' | 'stuck'>;
 }
@@ -45,6 +47,8 @@ interface Sleeper {
   readonly process: SimulatedProcess;
   readonly atMs: number;
   readonly wake: () => void;
+  /** Nobody waits any more. Node keeps a composite signal for ever while somebody listens to it. */
+  readonly release: () => void;
 }
 
 /** Simulated milliseconds of a step, at most; and how often time takes a longer stride with work at hand. */
@@ -98,9 +102,10 @@ class SeededScheduler implements Scheduler {
         process,
         atMs: this.#nowMs + Math.max(0, durationMs),
         wake: () => {
-          signal?.removeEventListener('abort', aborted);
+          sleeper.release();
           resolve();
         },
+        release: () => signal?.removeEventListener('abort', aborted),
       };
       const aborted = (): void => {
         this.#sleepers = this.#sleepers.filter((each) => each !== sleeper);
@@ -113,7 +118,14 @@ class SeededScheduler implements Scheduler {
 
   forget(process: SimulatedProcess): void {
     this.#parked = this.#parked.filter(({ operation }) => operation.process !== process);
+    for (const sleeper of this.#sleepers) if (sleeper.process === process) sleeper.release();
     this.#sleepers = this.#sleepers.filter((each) => each.process !== process);
+  }
+
+  end(): void {
+    for (const sleeper of this.#sleepers) sleeper.release();
+    this.#sleepers = [];
+    this.#parked = [];
   }
 
   async runUntil(isOver: () => boolean): Promise<'over' | 'stuck'> {

@@ -55,7 +55,10 @@ export const statementBugs: readonly Planted[] = [
   {
     name: 'keys survive',
     what: 'a fence destroys no data keys',
-    plant: () => on('keys', /^\s*delete from "?data_keys/i, leaveOut),
+    plant: () =>
+      on('keys', /with destroyed as/, ({ text }) => ({
+        text: text.replace('returning 1', 'and false returning 1'),
+      })),
   },
   {
     name: 'checkpoint after effect',

@@ -81,6 +81,7 @@ export async function runPlan(plan: Plan, options: RunOptions): Promise<RunOutco
     broken = { law: error.law, says: `${error.message} ${left}`.trim() };
   } finally {
     for (const { process } of world.running.values()) process.kill();
+    world.scheduler.end();
     engineroom.endRun();
   }
   const defect = world.engine.defect();

@@ -6,7 +6,7 @@ import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
-import { createLogger, type Logger } from '@lethe/platform/log/logger.ts';
+import { createLogger } from '@lethe/platform/log/logger.ts';
 import { type AppliedSchema, storeApplied } from '@lethe/platform/testing/applied-records.ts';
 import { createPrivacy } from '@lethe/privacy/app.ts';
 import { parseConfig as parsePrivacyConfig } from '@lethe/privacy/config.ts';
@@ -39,6 +39,9 @@ export function serviceOf(instance: InstanceName): { service: ServiceName; schem
   return { service: 'predictions', schema: 'audit' };
 }
 
+/** One for all runs: each that pino makes stays in memory until the process ends. */
+const logger = createLogger({ service: 'simulation', level: 'silent' });
+
 /** Short leases, so that seeds need not wait for long ones; the mark of completeness is not looked at. */
 const settings = {
   LETHE_KEYS_LEASE_TTL_MS: '5000',
@@ -51,9 +54,8 @@ export function composeInstance(instance: InstanceName, ports: InstancePorts): S
   const { process, peers, eventLog } = ports;
   const { clock, randomBytes } = process;
   const { service } = serviceOf(instance);
-  const logger = silentLogger(instance);
   const shared = { peers, eventLog, clock, randomBytes, logger };
-  if (instance === 'audit-a' || instance === 'audit-b') return composeAuditor(ports, logger);
+  if (instance === 'audit-a' || instance === 'audit-b') return composeAuditor(ports);
   switch (service) {
     case 'keys':
       // Before its first life nobody can have leased; after it the longest lease there is has to be waited for.
@@ -90,12 +92,8 @@ function isFirstLife({ name }: SimulatedProcess): boolean {
   return name.endsWith('#1');
 }
 
-function silentLogger(instance: string): Logger {
-  return createLogger({ service: instance, level: 'silent' });
-}
-
 /** Nothing but a consumer: it notes what it applied, in the order in which it did. */
-function composeAuditor(ports: InstancePorts, logger: Logger): Service {
+function composeAuditor(ports: InstancePorts): Service {
   const { process, peers, eventLog } = ports;
   const consumer = createConsumer({
     name: 'audit',
