@@ -45,7 +45,16 @@ interface Prepared {
 
 export function createWire(pglite: PGlite): Wire {
   const prepared = new Map<string, Prepared>();
-  const send = (message: Uint8Array): Received => receive(pglite.execProtocolRawSync(message));
+  const send = (message: Uint8Array): Received => {
+    const chunks: Buffer[] = [];
+    // It runs before it returns its promise. `execProtocolRawSync` would read the answer too, and keep it for ever.
+    const sent = pglite.execProtocolRawStream(message, {
+      syncToFs: false,
+      onRawData: (data) => chunks.push(Buffer.from(data)),
+    });
+    sent.catch(() => undefined);
+    return receive(chunks.length === 1 ? (chunks[0] ?? empty) : Buffer.concat(chunks));
+  };
   const prepare = (text: string): Prepared => {
     const known = prepared.get(text);
     if (known !== undefined) return known;
@@ -130,12 +139,12 @@ interface Received {
 }
 
 /** The backend's messages that matter here: https://www.postgresql.org/docs/15/protocol-message-formats.html */
-function receive(answered: Uint8Array): Received {
-  const bytes = Buffer.from(answered.buffer, answered.byteOffset, answered.length);
+function receive(bytes: Buffer): Received {
   let columns: readonly Column[] = [];
   let rows: Buffer[] = [];
   let tag = '';
   let refused: StatementError | undefined;
+  let isWhole = false;
   for (let at = 0; at < bytes.length;) {
     const kind = bytes.readUInt8(at);
     const end = at + 1 + bytes.readInt32BE(at + 1);
@@ -147,7 +156,9 @@ function receive(answered: Uint8Array): Received {
     else if (kind === 0x43) tag = body.toString('latin1', 0, body.length - 1);
     else if (kind === 0x45) refused = refusalOf(body);
     at = end;
+    isWhole = kind === 0x5a;
   }
+  if (!isWhole) throw new Error('the database broke off');
   if (refused !== undefined) throw refused;
   return { columns, rows, tag };
 }
@@ -196,6 +207,8 @@ function refusalOf(body: Buffer): StatementError {
   const said = fields.get('M') ?? 'refused';
   return new StatementError(said, fields.get('C') ?? 'XX000', fields.get('n'), fields.get('t'));
 }
+
+const empty = Buffer.alloc(0);
 
 const asText = (text: string): unknown => text;
 

@@ -31,14 +31,21 @@ export interface MemoryLog {
   compact(): void;
 }
 
+export interface LogSettings {
+  /** Takes fencing and the uniqueness of sequences away, for a planted bug. */
+  readonly isUnfenced?: boolean;
+  /** A tombstone takes its record away with its append, as on SQLite; otherwise `compact` does. */
+  readonly forgetsAtOnce?: boolean;
+}
+
 /**
  * The port's rules with Kafka's semantics: opening a writer fences the older ones, an append is all or nothing, readers
- * see what is committed. `isUnfenced` takes the first two promises away, for a planted bug. It passes the contract suite of the port. Every reader has every partition, as on the embedded
+ * see what is committed. It passes the contract suite of the port. Every reader has every partition, as on the embedded
  * log, so that two instances of a service both own all of them: the checkpoint alone decides who applies.
  */
 export function createMemoryLog(
   partitions: ReadonlyMap<string, number>,
-  isUnfenced = false,
+  { isUnfenced = false, forgetsAtOnce = false }: LogSettings = {},
 ): MemoryLog {
   const stored = new Map<string, StoredPartition>();
   const history: (TopicPartition & { entry: LogEntry })[] = [];
@@ -65,6 +72,7 @@ export function createMemoryLog(
     const fresh = entriesOf(state, at, firstSequence, writes, isUnfenced);
     state.entries.push(...fresh);
     history.push(...fresh.map((entry) => ({ ...at, entry })));
+    if (forgetsAtOnce) state.entries = compacted(state.entries);
     for (const watcher of watchers) watcher(at.topic);
   };
   return {

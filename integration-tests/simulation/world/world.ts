@@ -182,7 +182,10 @@ function createStores(
     databases: new Map(
       schemas.map((schema) => [schema, createSimulatedDatabase(schema, databasePorts)]),
     ),
-    log: createMemoryLog(topicPartitions, bug.isUnfenced === true),
+    log: createMemoryLog(topicPartitions, {
+      isUnfenced: bug.isUnfenced === true,
+      forgetsAtOnce: createRandom(`log ${seed}`).chance(0.5),
+    }),
     ledger: createMemoryLedger(keyColumnsOf),
     kms: createMemoryKms(bytesOf(`kms ${seed}`)),
   };
