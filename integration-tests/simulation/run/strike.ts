@@ -26,6 +26,7 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
     case 'append':
     case 'ledger':
     case 'call':
+    case 'client-call':
     case 'delivery':
       faults.arm(fault);
       return true;

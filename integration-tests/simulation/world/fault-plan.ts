@@ -36,6 +36,12 @@ export type Fault = { readonly atStep: number } &
         readonly instance: InstanceName;
         readonly fate: 'request-lost' | 'answer-lost';
       }
+    /** A client's next call, or its answer, is lost: it asks again. */
+    | {
+        readonly kind: 'client-call';
+        readonly instance: 'client-0' | 'client-1';
+        readonly fate: 'request-lost' | 'answer-lost';
+      }
     /** The process stands still; beyond a lease's TTL when it is long enough. */
     | { readonly kind: 'pause'; readonly instance: InstanceName; readonly forMs: number }
     /** It stands still, and its database takes it for dead: a zombie once it wakes. */

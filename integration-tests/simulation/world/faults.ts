@@ -41,7 +41,7 @@ export function createArmedFaults(nowMs: () => number): ArmedFaults {
     insertFate: (process) => take(process, 'ledger')?.fate ?? 'answered',
     callFate: (process, to) => {
       if (to === 'keys' && nowMs() < faults.keysAwayUntilMs) return 'request-lost';
-      return take(process, 'call')?.fate ?? 'answered';
+      return take(process, 'call')?.fate ?? take(process, 'client-call')?.fate ?? 'answered';
     },
     delivery: (process) => {
       if (nowMs() < process.undeliveredUntilMs) return 'late';

@@ -27,6 +27,8 @@ const makers: readonly Maker[] = [
     const fate = random.pick(['request-lost', 'answer-lost'] as const);
     return { kind: 'call', instance, atStep, fate };
   },
+  clientCall,
+  clientCall,
   (random, instance, atStep) => ({
     kind: 'pause',
     instance,
@@ -63,6 +65,12 @@ const makers: readonly Maker[] = [
 
 function crash(random: Random, instance: InstanceName, atStep: number): Fault {
   return { kind: 'crash', instance, atStep, downMs: random.pick([10, 500, 4_000]) };
+}
+
+function clientCall(random: Random, _: InstanceName, atStep: number): Fault {
+  const instance = random.pick(['client-0', 'client-1'] as const);
+  const fate = random.pick(['request-lost', 'answer-lost', 'answer-lost'] as const);
+  return { kind: 'client-call', instance, atStep, fate };
 }
 
 function slowCommit(random: Random, _: InstanceName, atStep: number): Fault {

@@ -78,6 +78,11 @@ function planTenant(random: Random, tenant: string, tag: string): Command[][] {
     const batch = events.splice(0, 1 + random.whole(6));
     writers[random.whole(2)]?.push({ kind: 'append', tenant, events: withRepeats(random, batch) });
   }
+  // Somebody imports again what was imported before.
+  for (const commands of writers) {
+    const again = commands[random.whole(commands.length)];
+    if (again !== undefined && random.chance(0.3)) writers[random.whole(2)]?.push(again);
+  }
   const erasures = 1 + random.whole(3);
   for (let index = 0; index < erasures; index += 1) {
     const commands = writers[random.whole(2)] ?? [];
