@@ -23,6 +23,7 @@ export function strike(world: World, engineroom: Engineroom, fault: Fault): bool
       return true;
     case 'commit':
     case 'slow-commit':
+    case 'slow-append':
     case 'append':
     case 'ledger':
     case 'call':

@@ -6,6 +6,7 @@ const access: LogAccess = {
   pass: async (_label, run) => run(),
   clock: systemClock,
   appendFate: () => 'answered',
+  appendDelayMs: () => 0,
   delivery: () => 'regular',
 };
 

@@ -15,10 +15,12 @@ export type AppendFate = 'answered' | 'answer-lost' | 'never-arrived';
 
 /** How one process reaches the log. */
 export interface LogAccess extends DeliveryFaults {
-  /** Runs the operation when its turn comes. */
-  pass<Result>(label: string, run: () => Result): Promise<Result>;
+  /** Runs the operation when its turn comes, after so long at least. */
+  pass<Result>(label: string, run: () => Result, afterMs?: number): Promise<Result>;
   readonly clock: Clock;
   appendFate(partition: TopicPartition): AppendFate;
+  /** How long an append is on its way; its writer may be a zombie when it arrives. */
+  appendDelayMs(): number;
 }
 
 /** The log itself, which outlives every process. */
@@ -155,7 +157,7 @@ async function openMemoryWriter(
         throw new ServiceError('SEQUENCE_CONFLICT', `this writer of ${name} failed or was closed`);
       }
       usable = false;
-      await access.pass(`append ${name} ${firstSequence} ${writes.length}`, () => {
+      const appendOnce = (): void => {
         const fate = access.appendFate(at);
         if (fate === 'never-arrived') throw unreachable();
         if (state.writerEpoch !== opened.epoch && !isUnfenced) {
@@ -163,7 +165,9 @@ async function openMemoryWriter(
         }
         append(at, firstSequence, writes);
         if (fate === 'answer-lost') throw unreachable();
-      });
+      };
+      const label = `append ${name} ${firstSequence} ${writes.length}`;
+      await access.pass(label, appendOnce, access.appendDelayMs());
       usable = true;
     },
     close: async () => {

@@ -24,6 +24,8 @@ export type Fault = { readonly atStep: number } &
     | { readonly kind: 'commit'; readonly instance: InstanceName; readonly fate: Lost }
     /** The next commit of something sealed is on its way for so long; the process goes on. */
     | { readonly kind: 'slow-commit'; readonly instance: InstanceName; readonly forMs: number }
+    /** Its next append is on its way for so long, and its database gives it up meanwhile: a zombie relay. */
+    | { readonly kind: 'slow-append'; readonly instance: InstanceName; readonly forMs: number }
     /** Revocations do not reach it. */
     | { readonly kind: 'deaf'; readonly instance: InstanceName; readonly forMs: number }
     /** Neither revocations nor the log reach it, and it goes on with what it has. */

@@ -9,6 +9,8 @@ import type { Fault, InstanceName } from './fault-plan.ts';
 /** The faults that wait for their operation, by instance. */
 export interface ArmedFaults {
   arm(fault: Fault): void;
+  /** How long an append is on its way, and its process a zombie. */
+  appendDelayMs(process: SimulatedProcess): number;
   /** How long a commit is on its way. */
   commitDelayMs(process: SimulatedProcess): number;
   commitFate(process: SimulatedProcess): CommitFate;
@@ -35,6 +37,7 @@ export function createArmedFaults(nowMs: () => number): ArmedFaults {
   const faults: ArmedFaults = {
     keysAwayUntilMs: 0,
     arm: (fault) => armed.push(fault),
+    appendDelayMs: (process) => take(process, 'slow-append')?.forMs ?? 0,
     commitDelayMs: (process) => take(process, 'slow-commit')?.forMs ?? 0,
     commitFate: (process) => take(process, 'commit')?.fate ?? 'answered',
     appendFate: (process) => take(process, 'append')?.fate ?? 'answered',

@@ -29,6 +29,8 @@ const makers: readonly Maker[] = [
   },
   clientCall,
   clientCall,
+  slowAppend,
+  slowAppend,
   (random, instance, atStep) => ({
     kind: 'pause',
     instance,
@@ -71,6 +73,11 @@ function clientCall(random: Random, _: InstanceName, atStep: number): Fault {
   const instance = random.pick(['client-0', 'client-1'] as const);
   const fate = random.pick(['request-lost', 'answer-lost', 'answer-lost'] as const);
   return { kind: 'client-call', instance, atStep, fate };
+}
+
+function slowAppend(random: Random, _: InstanceName, atStep: number): Fault {
+  const instance = random.pick(['tickets-a', 'tickets-b'] as const);
+  return { kind: 'slow-append', instance, atStep, forMs: random.pick([1_500, 5_000]) };
 }
 
 function slowCommit(random: Random, _: InstanceName, atStep: number): Fault {

@@ -34,13 +34,14 @@ export function planOf(seed: string): Plan {
 }
 
 function instancesOf(random: Random): InstanceName[] {
-  const second: InstanceName[] = ['tickets-b', 'analytics-b', 'audit-b'];
+  const second: InstanceName[] = ['analytics-b', 'audit-b'];
   return [
     'keys',
     'privacy',
     'tickets-a',
     'analytics-a',
     'audit-a',
+    ...(random.chance(0.45) ? (['tickets-b'] as const) : []),
     ...second.filter(() => random.chance(0.3)),
   ];
 }

@@ -197,12 +197,19 @@ function portsOf(
   process: SimulatedProcess,
   instance: InstanceName,
 ): InstancePorts {
-  const pass = async <Result>(label: string, run: () => Result): Promise<Result> =>
-    scheduler.gate({ process, label, run });
+  const pass = async <Result>(label: string, run: () => Result, afterMs = 0): Promise<Result> => {
+    const arrivesMs = scheduler.nowMs() + afterMs;
+    return scheduler.gate({ process, label, run, mayRun: () => scheduler.nowMs() >= arrivesMs });
+  };
   const access: LogAccess = {
     pass,
     clock: process.clock,
     appendFate: () => faults.appendFate(process),
+    appendDelayMs: () => {
+      const delayMs = faults.appendDelayMs(process);
+      if (delayMs > 0) databases.get(serviceOf(instance).schema)?.breakConnections(process);
+      return delayMs;
+    },
     delivery: () => faults.delivery(process),
   };
   return {
