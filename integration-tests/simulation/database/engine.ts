@@ -1,7 +1,7 @@
 import { isSame, ordered, questionOf } from './answers.ts';
 import { Identities } from './identities.ts';
 import type { Qualify } from './qualify.ts';
-import { createStatementKinds, type StatementKind } from './statements.ts';
+import type { StatementKind } from './statements.ts';
 import { type Answer, StatementError, type Wire } from './wire.ts';
 
 /** A statement that changed or locked something, with what it answered. */
@@ -59,6 +59,7 @@ export interface Engine {
 export interface EngineParts {
   readonly wire: Wire;
   readonly qualify: Qualify;
+  readonly kindOf: (text: string) => StatementKind;
   /** Answers about tables and settings: they outlive a run. */
   readonly catalogue: Map<string, Answer>;
 }
@@ -68,7 +69,7 @@ export function createEngine(parts: EngineParts): Engine {
 }
 
 class SavepointEngine implements Engine {
-  readonly kindOf = createStatementKinds();
+  readonly kindOf: (text: string) => StatementKind;
   readonly #wire: Wire;
   readonly #qualify: Qualify;
   readonly #catalogue: Map<string, Answer>;
@@ -80,7 +81,8 @@ class SavepointEngine implements Engine {
   #defect: string | undefined;
   #counts = { statements: 0, repeats: 0, conflicts: 0 };
 
-  constructor({ wire, catalogue, qualify }: EngineParts) {
+  constructor({ wire, catalogue, qualify, kindOf }: EngineParts) {
+    this.kindOf = kindOf;
     this.#wire = wire;
     this.#identities = new Identities(wire);
     this.#catalogue = catalogue;

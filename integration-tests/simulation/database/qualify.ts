@@ -18,13 +18,12 @@ export function createQualify(tables: ReadonlyMap<string, readonly string[]>): Q
       ];
     }),
   );
-  const known = new Map<string, string>();
+  const known = new Map([...tables.keys()].map((schema) => [schema, new Map<string, string>()]));
   return (schema, text) => {
-    const name = `${schema} ${text}`;
-    const pattern = patterns.get(schema);
-    if (pattern === undefined) return text;
-    const qualified = known.get(name) ?? text.replaceAll(pattern, `$1$2${schema}.$3`);
-    known.set(name, qualified);
+    const [pattern, texts] = [patterns.get(schema), known.get(schema)];
+    if (pattern === undefined || texts === undefined) return text;
+    const qualified = texts.get(text) ?? text.replaceAll(pattern, `$1$2${schema}.$3`);
+    texts.set(text, qualified);
     return qualified;
   };
 }

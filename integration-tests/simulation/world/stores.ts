@@ -10,8 +10,10 @@ import {
 } from '@lethe/platform/testing/applied-records.ts';
 import { migrations as privacyMigrations } from '@lethe/privacy/migrations/migrations.ts';
 import { migrations as ticketsMigrations } from '@lethe/tickets/migrations/migrations.ts';
-import { createQualify, type Qualify } from '../database/qualify.ts';
-import { createWire, type Answer, type Wire } from '../database/wire.ts';
+import type { EngineParts } from '../database/engine.ts';
+import { createQualify } from '../database/qualify.ts';
+import { createStatementKinds } from '../database/statements.ts';
+import { createWire } from '../database/wire.ts';
 
 /** The schemas of a run: those of the services, and the auditor's. */
 export const schemas = ['keys', 'privacy', 'tickets', 'analytics', 'audit'] as const;
@@ -25,10 +27,7 @@ const migrationsOf: Readonly<Record<Exclude<SchemaName, 'audit'>, Migrations>> =
 };
 
 /** One PGlite for all runs of a process of Node, with every service's tables, and a copy of each for lost commits. */
-export interface Engineroom {
-  readonly wire: Wire;
-  readonly catalogue: Map<string, Answer>;
-  readonly qualify: Qualify;
+export interface Engineroom extends EngineParts {
   /** Base tables by schema. */
   readonly tables: ReadonlyMap<SchemaName, readonly string[]>;
   /** An empty database for a run: everything that it does is rolled back by `endRun`. */
@@ -71,6 +70,7 @@ export async function openEngineroom(): Promise<Engineroom> {
     wire,
     catalogue: new Map(),
     qualify: createQualify(tables),
+    kindOf: createStatementKinds(),
     tables,
     beginRun: () => {
       // What rolled-back runs left on the pages.
