@@ -1,7 +1,6 @@
 import type { EventLog, PartitionWriter } from '@lethe/platform/event-log/port.ts';
 import type { MethodDefinition, Peer, Peers } from '@lethe/platform/grpc/handler.ts';
 import type { LeaseResponse } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
-import type { MissingRequest, MissingResponse } from '@lethe/proto/gen/lethe/log/v1/service.ts';
 import type { PlantedBug, World } from '../world/world.ts';
 import type { Planted } from './statements.ts';
 
@@ -30,22 +29,6 @@ export const portBugs: readonly Planted[] = [
     what: 'a holder acknowledges revocations and goes on with its leases',
     plant: () => ({
       ports: (ports) => ({ ...ports, peers: deafTo('WatchRevocations', ports.peers) }),
-    }),
-  },
-  {
-    name: 'gaps taken for erased',
-    what: 'a consumer takes every gap for an erasure',
-    plant: () => ({
-      ports: (ports) => ({
-        ...ports,
-        peers: answering(
-          ports.peers,
-          'Missing',
-          ({ fromSequence, toSequence }: MissingRequest): MissingResponse => ({
-            erased: [{ fromSequence, toSequence }],
-          }),
-        ),
-      }),
     }),
   },
   {
@@ -78,17 +61,6 @@ function withUnary(peers: Peers, wrap: (real: Unary) => Unary): Peers {
     const real: Unary = async (method, request, options) => peer.unary(method, request, options);
     return { ...peer, unary: wrap(real) as Peer['unary'] };
   };
-}
-
-function answering<Request, Response>(
-  peers: Peers,
-  name: string,
-  answer: (request: Request) => Response,
-): Peers {
-  return withUnary(peers, (real) => async (method, request, options) => {
-    if (methodOf(method) === name) return answer(request as Request);
-    return real(method, request, options);
-  });
 }
 
 function onAnswers<Response>(name: string, map: (answer: Response) => Response): PlantedBug {
