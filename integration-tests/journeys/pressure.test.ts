@@ -52,7 +52,20 @@ describe('a server under pressure', function () {
     );
 
   it('is not overrun: it refuses, a send waits as it is asked to, says so, and loses nothing', async () => {
-    const size = ['--tenants', '2', '--events', '1500', '--days', '30', '--seed', 'pressure'];
+    // A send may slip through between two floods: then another one tries.
+    for (let attempt = 1; ; attempt += 1) {
+      const { stderr, events, refusals } = await sendBesideFloods(`pressure-${attempt}`);
+      assert.equal(events, 1_500);
+      if (!stderr.includes('the server asks to wait')) continue;
+      assert.ok(refusals > 0, 'nothing was refused');
+      assert.match(stderr, /the server asks to wait 2\.0 s: .*the limit of their rows is reached/);
+      return;
+    }
+  });
+
+  /** Sends a made-up help desk while others fill what may wait, so that whatever comes beside them is refused. */
+  async function sendBesideFloods(seed: string) {
+    const size = ['--tenants', '2', '--events', '1500', '--days', '30', '--seed', seed];
     const sending = startLethe(keeper, [
       'generate',
       '--send',
@@ -63,11 +76,10 @@ describe('a server under pressure', function () {
     ]);
     let isWaiting = false;
     let refusals = 0;
-    // Each fills what may wait, so that whatever comes beside it is refused.
     const flood = async (name: string) => {
       for (let round = 0; !isWaiting && sending.child.exitCode === null; round += 1) {
         const events = Array.from({ length: 1_000 }, (_, index) =>
-          newEvent(`${name}-${round}-${index}`, ticketOpened(`person-${index % 9}`)),
+          newEvent(`${seed}-${name}-${round}-${index}`, ticketOpened(`person-${index % 9}`)),
         );
         const reason = await reasonOf(
           api.unary(appendTicketEvents, { events }, tokenOf('flood-town')),
@@ -78,22 +90,19 @@ describe('a server under pressure', function () {
         if (reason !== '') await delay(20);
       }
     };
-    await Promise.all(['one', 'two'].map(flood));
+    await Promise.all(['one', 'two', 'three', 'four'].map(flood));
     const result = await sending.result;
     assert.equal(result.exitCode, 0, result.stderr);
     const { tally } = jsonLine<{ tally: { counts: Record<string, number> } }>(result);
     const { accepted = 0, duplicate = 0 } = tally.counts;
-    assert.equal(accepted + duplicate, 1_500);
-    assert.ok(refusals > 0, 'nothing was refused');
-    assert.match(
-      result.stderr,
-      /the server asks to wait 2\.0 s: .*the limit of their rows is reached/,
-    );
-  });
+    return { stderr: result.stderr, events: accepted + duplicate, refusals };
+  }
 
   it('takes so many calls of one tenant, serves the others, and goes on when some leave', async () => {
     const token = tokenOf('flood-town');
     const message = { events: [newEvent('T-1', ticketOpened('somebody'))] };
+    // Until what waited for the log has gone there.
+    while ((await reasonOf(api.unary(appendTicketEvents, message, token))) !== '') await delay(50);
     const open = Array.from({ length: callsPerCaller }, () =>
       api.exchange(streamTicketEvents, token),
     );
