@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
 import { memorySummary, memoryTable } from './memory-report.ts';
-import { runForMemory } from './memory-run.ts';
+import { runForMemory, steadyEventsPerSecond } from './memory-run.ts';
 import { judge } from './memory-verdict.ts';
 
 /** `million.ts` is the same with a table at the end for docs/operators/memory.md. */
@@ -20,6 +20,7 @@ describe('memory over a million events', function () {
       seed: 'million',
       events: Number(process.env['LETHE_MEMORY_EVENTS'] ?? 1_000_000),
       tenants: 50,
+      eventsPerSecond: steadyEventsPerSecond,
       sampleEveryS: 10,
       folder,
       onSample: () => undefined,

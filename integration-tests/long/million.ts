@@ -5,15 +5,16 @@ import { parseArgs } from 'node:util';
 import { formatCount } from '@lethe/cli/output/numbers.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { memorySummary, memoryTable } from './memory-report.ts';
-import { runForMemory } from './memory-run.ts';
+import { runForMemory, steadyEventsPerSecond } from './memory-run.ts';
 import { judge } from './memory-verdict.ts';
 
-/** `node integration-tests/long/million.ts [--events N] [--tenants N] [--seed S] [--every SECONDS] [--out DIR]` */
+/** `node integration-tests/long/million.ts [--events N] [--tenants N] [--rate N] [--seed S] [--every SECONDS] [--out DIR]` */
 
 const { values } = parseArgs({
   options: {
     events: { type: 'string', default: '1000000' },
     tenants: { type: 'string', default: '50' },
+    rate: { type: 'string', default: String(steadyEventsPerSecond) },
     seed: { type: 'string', default: 'million' },
     every: { type: 'string', default: '10' },
     out: { type: 'string' },
@@ -25,12 +26,15 @@ const keeper = createProcessKeeper();
 const folder = mkdtempSync(join(tmpdir(), 'lethe-million-'));
 const out = values.out ?? folder;
 mkdirSync(out, { recursive: true });
-console.log(`seed ${values.seed}, ${values.events} events, ${values.tenants} tenants; ${folder}`);
+console.log(
+  `seed ${values.seed}, ${values.events} events, ${values.tenants} tenants, ${values.rate} events/s; ${folder}`,
+);
 try {
   const run = await runForMemory(keeper, {
     seed: values.seed,
     events: Number(values.events),
     tenants: Number(values.tenants),
+    eventsPerSecond: Number(values.rate),
     sampleEveryS: Number(values.every),
     folder,
     onSample: (sample) => {

@@ -83,6 +83,11 @@ describe('the lethe command', () => {
       /exactly one of --person, --email, --phone and --person-token/,
     ],
     [
+      'a rate with nothing to send',
+      ['generate', '--rate', '5'],
+      /--rate {2}goes with --send alone/,
+    ],
+    [
       'a file that is not there',
       ['certificate', 'verify', '/nowhere', '--public-key', '/nowhere'],
       /There is no file \/nowhere/,

@@ -43,10 +43,16 @@ export function helpDeskSettings(
   return { seed, tenants, days, events, anchorMs };
 }
 
-const options = helpDeskOptions.extend({
-  send: z.boolean().default(false),
-  canaries: z.boolean().default(false),
-});
+const options = helpDeskOptions
+  .extend({
+    send: z.boolean().default(false),
+    rate: wholeNumber(1, 1_000_000).optional(),
+    canaries: z.boolean().default(false),
+  })
+  .refine(({ send, rate }) => send || rate === undefined, {
+    path: ['rate'],
+    error: 'goes with --send alone',
+  });
 
 export function defineGenerate(program: Command, host: CommandHost): void {
   defineCommand(program, host, {
@@ -57,12 +63,14 @@ export function defineGenerate(program: Command, host: CommandHost): void {
     examples: [
       'generate | head -3',
       'generate --seed demo --tenants 3 --days 30 --events 2000 --send --data ./demo',
+      'generate --seed load --events 100000 --send --rate 500 --data ./load',
       'generate --canaries > canaries.jsonl',
     ],
     declare: (command) => {
       declareHelpDesk(command);
       command
         .option('--send', 'register the tenants and send the events to the server')
+        .option('--rate <count>', 'with --send: at most so many events a second')
         .option(
           '--canaries',
           'print the personal texts alone: what must never be found outside of boxes',
@@ -106,7 +114,7 @@ async function send(
   surroundings: Surroundings,
 ): Promise<ExitCode> {
   return await withSession(wish, surroundings, async (session) => {
-    const loaded = await loadHelpDesk(session, settings, surroundings);
+    const loaded = await loadHelpDesk(session, settings, surroundings, wish.rate);
     const { terminal } = surroundings;
     if (wish.json) writeJson(terminal, loaded);
     else terminal.out(tallyText(loaded.tally, terminal.outStyle));

@@ -7,6 +7,7 @@ import type { AppendResult } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { createTallyKeeper, type AppendTally, type TallyKeeper } from '../calls/append-tally.ts';
 import { sendBatches } from '../calls/batch-stream.ts';
 import type { Method } from '../calls/channel.ts';
+import { createPace, type Pace, pacedBatches } from '../calls/pace.ts';
 import type { AskedWait } from '../calls/retry.ts';
 import type { Caller, Session } from '../connection/session.ts';
 import {
@@ -44,12 +45,14 @@ export interface LoadedHelpDesk {
 
 /**
  * Registers the tenants and streams all events. Every id follows from the settings, so a run that was cut short is
- * simply run again: what the server has already is answered "duplicate".
+ * simply run again: what the server has already is answered "duplicate". `eventsPerSecond` is the rate of all streams
+ * together; without it the server decides.
  */
 export async function loadHelpDesk(
   session: Session,
   settings: HelpDeskSettings,
   surroundings: Surroundings,
+  eventsPerSecond?: number,
 ): Promise<LoadedHelpDesk> {
   const { clock, terminal } = surroundings;
   const startedMs = clock.monotonicMs();
@@ -60,10 +63,12 @@ export async function loadHelpDesk(
       progress.update(keeper.total(), formatRate(keeper.total(), clock.monotonicMs() - startedMs)),
     waiting: (wait) => progress.waiting(waitText(wait)),
   };
+  const pace =
+    eventsPerSecond === undefined ? undefined : createPace(eventsPerSecond, session.means);
   const tenants = generateHelpDesk(settings);
   const load = async () => {
     // Several workers take from the one generator: it is asked for the next tenant only when a worker is free.
-    for (const tenant of tenants) await loadTenant(session, tenant, keeper, teller);
+    for (const tenant of tenants) await loadTenant(session, tenant, keeper, teller, pace);
   };
   try {
     await Promise.all(Array.from({ length: tenantsAtOnce }, load));
@@ -90,6 +95,7 @@ async function loadTenant(
   tenant: GeneratedTenant,
   keeper: TallyKeeper,
   teller: Teller,
+  pace: Pace | undefined,
 ): Promise<void> {
   const { tenantId } = tenant.profile;
   await session
@@ -102,13 +108,8 @@ async function loadTenant(
         returningPersons: ReturningPersons.RETURNING_PERSONS_ALLOW,
       },
     });
-  const send = createSender(
-    session,
-    session.as({ tenantId, roles: ['writer'] }),
-    tenantId,
-    keeper,
-    teller,
-  );
+  const writer = session.as({ tenantId, roles: ['writer'] });
+  const send = createSender(session, writer, tenantId, keeper, teller, pace);
   const tickets = tenant.tickets.flatMap((ticket) => ticket.events);
   const predictions = tenant.tickets.flatMap((ticket) => ticket.predictions);
   await Promise.all([
@@ -127,6 +128,7 @@ function createSender(
   tenantId: string,
   keeper: TallyKeeper,
   teller: Teller,
+  pace: Pace | undefined,
 ) {
   return async <Event>(
     method: Method<{ readonly events: Event[] }, { readonly results: AppendResult[] }>,
@@ -138,7 +140,7 @@ function createSender(
       channel: session.channel,
       method,
       accessToken: async () => await writer.accessToken(),
-      messages: batchesOf(events),
+      messages: pacedBatches(events, batchEvents, pace),
       inFlightMax,
       means: session.means,
       onAskedToWait: teller.waiting,
@@ -150,10 +152,4 @@ function createSender(
       },
     });
   };
-}
-
-function* batchesOf<Event>(events: readonly Event[]): Generator<{ readonly events: Event[] }> {
-  for (let start = 0; start < events.length; start += batchEvents) {
-    yield { events: events.slice(start, start + batchEvents) };
-  }
 }
