@@ -38,7 +38,11 @@ import {
   finishReplay,
   type PreparedReplay,
 } from './projection/replay-effect.ts';
-import { committedSequences, insertedSequences } from './projection/sequences.ts';
+import {
+  committedSequences,
+  insertedSequences,
+  uncountedSequences,
+} from './projection/sequences.ts';
 import { createLedgerRebuildRpc } from './rebuild/ledger-rebuild-rpc.ts';
 import { recoverLedger } from './rebuild/rebuild-ledger.ts';
 import { getPlatformTotals } from './rpc/get-platform-totals.ts';
@@ -250,6 +254,7 @@ function internalRegistrations(ports: AnalyticsPorts): readonly ServiceRegistrat
       progress: progress({
         topics: countedTopics,
         committedSequences: async (topic) => committedSequences(ports, topic),
+        uncountedSequences: async (topic, max) => uncountedSequences(ports.db, topic, max),
       }),
     }),
     registerService(ErasureParticipantServiceService, { previewErasure: previewErasure(ports.db) }),

@@ -20,7 +20,7 @@ import { analyticsParking } from './analytics-parking.ts';
 import { finishPendingManifests } from './insert-manifests.ts';
 import { countParkedEvents } from './parked-count.ts';
 import { createReplayEffect, finishReplay } from './replay-effect.ts';
-import { committedSequences } from './sequences.ts';
+import { committedSequences, uncountedSequences } from './sequences.ts';
 
 const { signal } = new AbortController();
 const tickets = { topic: 'tickets.v1', partition: 0 } as const;
@@ -301,6 +301,8 @@ describe('parking of the projection', function () {
       select sum(last_sequence - first_sequence + 1)::int8 as covered, sum(records)::int8 as folded
       from manifest_ranges`.execute(world.db);
     assert.deepEqual(ranges[0], { covered: 25n, folded: 21n });
+    const newest = { partition: 0, sequence: 23n };
+    assert.deepEqual(await uncountedSequences(world.db, 'tickets.v1', 1), [newest]);
     await mendHead(good);
     const id = await onlyStream();
     assert.equal((await replay({ ...replayPorts(world), batchMax: 3 }, id))?.state, 'done');
@@ -309,6 +311,7 @@ describe('parking of the projection', function () {
       select count(*) as skipped, count(distinct folded_by) as manifests from manifest_skips
       where folded_by is not null`.execute(world.db);
     assert.deepEqual(skips[0], { skipped: 4n, manifests: 2n });
+    assert.deepEqual(await uncountedSequences(world.db, 'tickets.v1', 10), []);
     // What comes later is not parked any more.
     await world.appendRaw('tickets.v1', 0, 26n, writesOf(world, 27, 28));
     assert.equal(await world.drain(projection), 1);
@@ -446,6 +449,10 @@ describe('parking of the projection', function () {
       world.db,
     );
     assert.deepEqual(rows, [{ sequence: 3n }]);
+    assert.deepEqual(await uncountedSequences(world.db, 'tickets.v1', 10), [
+      { partition: 0, sequence: 3n },
+    ]);
+    assert.deepEqual(await uncountedSequences(world.db, 'usage.v1', 10), []);
   });
 
   it('replays nothing of an erased stream', async () => {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import { type AnalyticsDatabase, firstPendingSequences } from '../store.ts';
@@ -44,4 +45,22 @@ export async function insertedSequences(
     inserted.set(name, committed < sequence ? committed : sequence - 1n);
   }
   return inserted;
+}
+
+/** A sequence below a checkpoint whose event is in no total. */
+export interface UncountedSequence {
+  readonly partition: number;
+  readonly sequence: bigint;
+}
+
+/** What chunks of a topic passed over and no replay has counted since; newest first, by sequence. */
+export async function uncountedSequences(
+  db: AnalyticsDatabase,
+  topic: string,
+  sequencesMax: number,
+): Promise<readonly UncountedSequence[]> {
+  const { rows } = await sql<UncountedSequence>`select partition, sequence from manifest_skips
+    where topic = ${topic} and folded_by is null
+    order by sequence desc, partition limit ${sequencesMax}`.execute(db);
+  return rows;
 }

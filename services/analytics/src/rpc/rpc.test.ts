@@ -161,13 +161,20 @@ describe('Progress', () => {
     const handler = progress({
       topics: ['tickets.v1'],
       committedSequences: async () => [3n, 0n],
+      // Newest first; the first was passed over after the checkpoints had been read.
+      uncountedSequences: async () => [
+        { partition: 0, sequence: 4n },
+        { partition: 0, sequence: 3n },
+        { partition: 0, sequence: 1n },
+      ],
     });
     const peer = as({ kind: 'service', service: 'tickets' });
     assert.deepEqual(await handler({ topic: 'tickets.v1' }, peer), {
       partitions: [
-        { partition: 0, sequence: 3n },
-        { partition: 1, sequence: 0n },
+        { partition: 0, sequence: 3n, uncounted: [1n, 3n] },
+        { partition: 1, sequence: 0n, uncounted: [] },
       ],
+      moreUncounted: false,
     });
     await assert.rejects(handler({ topic: 'privacy.v1' }, peer), { reason: 'INVALID_FIELDS' });
   });

@@ -1,5 +1,8 @@
 import type { Kysely, Transaction } from 'kysely';
-import { ProjectionServiceService } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
+import {
+  type PartitionProgress,
+  ProjectionServiceService,
+} from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { failureFields } from '../errors/failure.ts';
 import type { Peer } from '../grpc/handler.ts';
 import type { TenantId } from '../ids/ids.ts';
@@ -20,6 +23,7 @@ import {
   type ErasureJob,
   finishJob,
   hasPendingRecords,
+  isAnyErased,
   lockJob,
   markLedgerIncomplete,
   nextRecords,
@@ -49,6 +53,11 @@ export interface ErasureJobPorts {
     tenantId: TenantId,
     streams: readonly ErasedStream[],
   ) => Promise<number>;
+  /** Partitions that got tombstone records are owed ticks later on, where the log's files need that. */
+  readonly oweTicks?: (
+    tx: Transaction<EventStoreSchema>,
+    partitions: readonly number[],
+  ) => Promise<void>;
 }
 
 /** A page removes at most this many records, in one transaction. */
@@ -128,8 +137,13 @@ async function stepOf(
   }
 }
 
-/** Up to which sequence analytics has committed each partition; undefined when it cannot be asked. */
-type AskProgress = () => Promise<ReadonlyMap<number, bigint> | undefined>;
+/** How far analytics is, by partition; undefined when it cannot be asked. */
+type AskProgress = () => Promise<LedgerProgress | undefined>;
+
+interface LedgerProgress {
+  readonly partitions: ReadonlyMap<number, PartitionProgress>;
+  readonly moreUncounted: boolean;
+}
 
 /** One question a round, however many jobs wait for the answer. */
 function askedOnce({ analytics, family, logger }: ErasureJobPorts): AskProgress {
@@ -138,8 +152,8 @@ function askedOnce({ analytics, family, logger }: ErasureJobPorts): AskProgress 
       const request = { topic: family.topic };
       const options = { timeoutMs: progressTimeoutMs };
       const { progress } = ProjectionServiceService;
-      const { partitions } = await analytics.unary(progress, request, options);
-      return new Map(partitions.map(({ partition, sequence }) => [partition, sequence]));
+      const { partitions, moreUncounted } = await analytics.unary(progress, request, options);
+      return { partitions: new Map(partitions.map((one) => [one.partition, one])), moreUncounted };
     } catch (error) {
       // Not reachable is not complete; the jobs ask again, and after an hour go on and say so.
       logger.warn({ component: 'erasure-jobs', ...failureFields(error) }, 'no progress');
@@ -160,30 +174,41 @@ async function waitForRelay(job: ErasureJob, ports: ErasureJobPorts): Promise<St
   });
 }
 
-// 2. Analytics folds up to the highest erased sequence; only then may the records go.
+// 2. Analytics folds up to the highest erased sequence; only then may the records go. What it passed over as poison is
+// removed uncounted, and the receipt says so: its own was given when it saw the fence, which may be long before.
 async function waitForLedger(
   job: ErasureJob,
   ports: ErasureJobPorts,
   progress: AskProgress,
 ): Promise<StepOutcome> {
-  const isFolded = await isLedgerComplete(job, ports, progress);
+  const heads = await readHeadsOf(ports.db, job);
+  const ledger = heads.length === 0 ? nothingUncounted : await progress();
+  const isFolded = heads.every(
+    ({ partition, sequence }) => (ledger?.partitions.get(partition)?.sequence ?? 0n) >= sequence,
+  );
   const waitedMs = ports.clock.nowMs() - job.createdAtMs;
   if (!isFolded && waitedMs < ledgerWaitMaxMs) return 'waiting';
   return ports.db.transaction().execute(async (tx) => {
-    if (!isFolded) await markLedgerIncomplete(tx, job);
+    const isComplete =
+      isFolded && ledger !== undefined && (await isEveryEventCounted(tx, job, ports, ledger));
+    if (!isComplete) await markLedgerIncomplete(tx, job);
     return (await advance(tx, job, 'remove')) ? 'moved' : 'waiting';
   });
 }
 
-async function isLedgerComplete(
+const nothingUncounted: LedgerProgress = { partitions: new Map(), moreUncounted: false };
+
+async function isEveryEventCounted(
+  tx: Transaction<EventStoreSchema>,
   job: ErasureJob,
-  { db }: ErasureJobPorts,
-  progress: AskProgress,
+  { family }: ErasureJobPorts,
+  { partitions, moreUncounted }: LedgerProgress,
 ): Promise<boolean> {
-  const heads = await readHeadsOf(db, job);
-  if (heads.length === 0) return true;
-  const committed = await progress();
-  return heads.every(({ partition, sequence }) => (committed?.get(partition) ?? 0n) >= sequence);
+  if (moreUncounted) return false;
+  const uncounted = [...partitions.values()].flatMap(({ partition, uncounted: sequences }) =>
+    sequences.map((sequence) => ({ partition, sequence })),
+  );
+  return !(await isAnyErased(tx, job, family.streamKind, uncounted));
 }
 
 // 3. Page by page: rows go, sequences are listed as erased, tombstone records follow, all or nothing.
@@ -230,15 +255,20 @@ async function removeRecords(
   await addToJob(tx, job, { records: records.length, rows });
 }
 
-// 4. A tick for every partition that got tombstones, so that an idle one rolls its segment and can be compacted.
+// 4. A tick for every partition that got tombstones, so that an idle one rolls its segment and can be compacted: now, as
+// the segment may be old enough, and once the tombstones themselves are that old.
 async function finish(
   tx: Transaction<EventStoreSchema>,
   job: ErasureJob,
-  { family, clock, logger }: ErasureJobPorts,
+  { family, clock, logger, oweTicks }: ErasureJobPorts,
 ): Promise<'finished'> {
   const heads = await readHeadsOf(tx, job);
   const ticks = heads.map(({ partition }): OutboxRow => ({ partition, kind: 'tick' }));
   await enqueue(tx, family.topic, ticks);
+  await oweTicks?.(
+    tx,
+    ticks.map(({ partition }) => partition),
+  );
   const boxes = await takePersonBoxes(tx, job);
   const totals = await finishJob(tx, job, boxes);
   const receipt = { service: family.service, ...totals, finishedAt: new Date(clock.nowMs()) };

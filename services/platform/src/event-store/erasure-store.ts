@@ -108,6 +108,26 @@ export async function readHeadsOf(
     .execute();
 }
 
+/** Whether any of these sequences is of a stream that the job erases. */
+export async function isAnyErased(
+  tx: Tx,
+  job: ErasureJob,
+  kind: StreamKind,
+  sequences: readonly ErasureHead[],
+): Promise<boolean> {
+  if (sequences.length === 0) return false;
+  const { rows } = await sql`
+    select 1 from erasure_scopes as erased join event_index as indexed
+      on indexed.tenant_id = erased.tenant_id and indexed.stream_token = erased.token
+      and indexed.stream_incarnation <= erased.incarnation
+    join unnest(${sequences.map(({ partition }) => partition)}::int4[],
+      ${sequences.map(({ sequence }) => sequence)}::int8[]) as asked (partition, sequence)
+      on asked.partition = indexed.partition and asked.sequence = indexed.sequence
+    where erased.tenant_id = ${job.tenantId} and erased.erasure_id = ${job.erasureId} and erased.kind = ${kind}
+    limit 1`.execute(tx);
+  return rows.length > 0;
+}
+
 /** Says in the receipt that analytics may not have folded everything. */
 export async function markLedgerIncomplete(tx: Tx, job: ErasureJob): Promise<void> {
   await tx

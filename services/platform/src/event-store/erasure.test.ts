@@ -33,6 +33,9 @@ describe('an erasure at an event owner', () => {
   let storePorts: EventStorePorts;
   /** What analytics says it has folded, by partition; undefined: it cannot be reached. */
   let folded: Map<number, bigint> | undefined;
+  /** What of it is in no total. */
+  let uncounted: readonly { readonly partition: number; readonly sequence: bigint }[];
+  let moreUncounted: boolean;
   let nowMs: number;
 
   before(async function () {
@@ -52,6 +55,8 @@ describe('an erasure at an event owner', () => {
     keys = createMemoryKeys();
     tokens = await keys.tokens(acme);
     folded = new Map();
+    uncounted = [];
+    moreUncounted = false;
     nowMs = atMs;
     storePorts = { db, keys, clock: systemClock, randomBytes, partitions: 3, onEnqueued: () => {} };
   });
@@ -61,7 +66,11 @@ describe('an erasure at an event owner', () => {
     unary: async () => {
       if (folded === undefined) throw new RangeError('not reachable');
       return {
-        partitions: [...folded].map(([partition, sequence]) => ({ partition, sequence })),
+        partitions: [...folded].map(([partition, sequence]) => {
+          const ofPartition = uncounted.filter((each) => each.partition === partition);
+          return { partition, sequence, uncounted: ofPartition.map((each) => each.sequence) };
+        }),
+        moreUncounted,
       };
     },
   } as unknown as Peer;
@@ -246,6 +255,26 @@ describe('an erasure at an event owner', () => {
     await runToEnd();
     assert.equal((await receipt())?.ledgerComplete, false);
   });
+
+  const passedOver = [
+    { what: 'an event of another', ticket: 'T-3', more: false, complete: true },
+    { what: 'one of theirs', ticket: 'T-1', more: false, complete: false },
+    { what: 'more than it lists', ticket: 'T-3', more: true, complete: false },
+  ];
+  for (const { what, ticket, more, complete } of passedOver) {
+    it(`says whether the ledger is complete when analytics passed over ${what}`, async () => {
+      await appendSome();
+      await publish();
+      const { rows } = await sql<{ partition: number; sequence: bigint }>`
+        select partition, sequence from event_index where stream_token = ${tokens.ticket(ticket)}
+        order by position desc limit 1`.execute(db);
+      uncounted = rows;
+      moreUncounted = more;
+      await erase('u-1');
+      await runToEnd();
+      assert.equal((await receipt())?.ledgerComplete, complete);
+    });
+  }
 
   it('stops at a privacy event that this version does not know: it may be an erasure', async () => {
     const effect = createErasureEffect({ service: 'tickets', clock, onJob: () => {} });

@@ -44,7 +44,7 @@ const unreadableBoxes: Caveat = {
 
 const ledgerMayLack: Caveat = {
   code: 'ledger-may-lack',
-  text: 'A service stopped waiting for analytics: the exact totals may lack events that were still under way.',
+  text: 'The exact totals may lack events of what was erased: a service stopped waiting for analytics, or analytics could not count them.',
 };
 
 /** The longest that a lease may outlive its fence: the promise behind the first clock (design.md, 6). */
