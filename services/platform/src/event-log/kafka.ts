@@ -41,6 +41,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
 }
 
 class KafkaEventLog implements EventLog {
+  readonly compactionLagMs: number | undefined;
   readonly #kafka: Kafka;
   readonly #timeouts: KafkaTimeouts;
   readonly #options: KafkaEventLogOptions;
@@ -54,6 +55,7 @@ class KafkaEventLog implements EventLog {
     this.#kafka = kafka;
     this.#timeouts = timeouts;
     this.#options = options;
+    this.compactionLagMs = options.ensure?.topicSettings.maxCompactionLagMs;
     this.#partitions = new Map(options.topics.map(({ name, partitions }) => [name, partitions]));
   }
 

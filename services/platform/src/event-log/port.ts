@@ -100,6 +100,11 @@ export interface ReaderOptions {
 }
 
 export interface EventLog {
+  /**
+   * Where records leave the files only by compaction of old segments: by when one to which somebody appends is compacted,
+   * milliseconds. Absent where a tombstone record removes at once.
+   */
+  readonly compactionLagMs?: number | undefined;
   /** Throws STORE_UNAVAILABLE when the log cannot be reached. */
   openWriter(partition: TopicPartition): Promise<PartitionWriter>;
   openReader(options: ReaderOptions): Promise<LogReader>;

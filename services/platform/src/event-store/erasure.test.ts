@@ -230,6 +230,21 @@ describe('an erasure at an event owner', () => {
     );
   });
 
+  it('owes each partition that got tombstone records another tick', async () => {
+    await appendSome();
+    await publish();
+    await erase('u-1');
+    const owed: number[] = [];
+    const oweTicks: ErasureJobPorts['oweTicks'] = async (_tx, partitions) => {
+      owed.push(...partitions);
+    };
+    await runToEnd({ ...jobPorts(), oweTicks });
+    const { rows } = await sql<{ partition: number }>`
+      select distinct partition from outbox where kind = 2`.execute(db);
+    assert.deepEqual(new Set(owed), new Set(rows.map(({ partition }) => partition)));
+    assert(owed.length > 0);
+  });
+
   it('removes nothing before the relay has published what was pending', async () => {
     await appendSome();
     await erase('u-1');

@@ -13,6 +13,7 @@ import type { KeyClient } from '../key-client/port.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
 import type { Service } from '../lifecycle/service.ts';
 import type { Logger } from '../log/logger.ts';
+import { createLateTicks, oweLateTicks } from '../outbox/late-ticks.ts';
 import { createRelay } from '../outbox/relay.ts';
 import { sequenceServiceHandlers } from '../outbox/sequence-service.ts';
 import type { ParkingOptions } from '../parking/park.ts';
@@ -20,7 +21,7 @@ import type { ReplayPorts } from '../parking/replay.ts';
 import { countErased, dropErased } from '../parking/store.ts';
 import { createOwnerRebuildRpc } from '../rebuild/owner-rebuild-rpc.ts';
 import type { RebuildRpc } from '../rebuild/rebuild-handler.ts';
-import { removeRebuildWork } from '../rebuild/rebuild-owner.ts';
+import { createRebuildLeftovers } from '../rebuild/leftovers.ts';
 import type { RebuildRules } from '../rebuild/rules.ts';
 import { createReceiptSender } from '../receipts/receipt-sender.ts';
 import {
@@ -105,6 +106,7 @@ export function createEventOwner<Command, State>(
   const observing = createObserving(owner, storePorts, ports);
   const rules = owner.rebuildRules;
   const rebuild = createOwnerRebuildRpc({ ...ports, keys, family, rules });
+  const leftovers = createRebuildLeftovers(ports);
   return {
     publicApi: [
       ...owner.publicApi({ eventStore, keys, rebuild: rebuild.handler }),
@@ -118,14 +120,12 @@ export function createEventOwner<Command, State>(
     ],
     start: async () => {
       await migrateToLatest(db, owner.migrations);
-      if (await removeRebuildWork(db, clock)) {
-        ports.logger.info({ component: 'rebuild' }, 'removed the work of an unfinished rebuild');
-      }
+      leftovers.start();
       await loops.start();
       observing?.consumer.start();
     },
     stop: async () => {
-      await rebuild.stop();
+      await Promise.all([rebuild.stop(), leftovers.stop()]);
       await observing?.consumer.stop();
       await loops.stop();
     },
@@ -173,6 +173,19 @@ function parkedByErasure<Command, State>(
   };
 }
 
+/** Ticks for partitions whose erased records leave the log's files only then; a log without such files needs none. */
+function createTicks<Command, State>(
+  { family: { topic } }: EventOwner<Command, State>,
+  { db, eventLog: { compactionLagMs }, clock, logger }: OwnerPorts,
+  onEnqueued: () => void,
+) {
+  if (compactionLagMs === undefined) return undefined;
+  const oweTicks: ErasureJobPorts['oweTicks'] = async (tx, partitions) =>
+    await oweLateTicks(tx, topic, partitions);
+  const loop = createLateTicks({ db, topic, compactionLagMs, clock, logger, onEnqueued });
+  return { loop, oweTicks };
+}
+
 /** What runs beside the RPCs. */
 function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: OwnerPorts) {
   const { db, eventLog, peers, clock, randomBytes, logger } = ports;
@@ -182,6 +195,7 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
   const keys = createKeyClient({ peer: peers('keys'), holderId, clock, logger });
   const relay = createRelay({ db, eventLog, topic, clock, logger, onSequenced: storeSequences });
   const receipts = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
+  const ticks = createTicks(owner, ports, () => relay.wake());
   const jobs = createErasureJobs({
     family,
     db,
@@ -191,6 +205,7 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
     onEnqueued: () => relay.wake(),
     onReceipt: () => receipts.wake(),
     ...parkedByErasure(owner, db),
+    ...(ticks === undefined ? {} : { oweTicks: ticks.oweTicks }),
   });
   const effect = createErasureEffect({ service, clock, onJob: () => jobs.wake() });
   const topics = ['privacy.v1'] as const;
@@ -214,13 +229,20 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
       await consumer.caughtUp();
       await relay.start();
       jobs.start();
+      ticks?.loop.start();
       receipts.start();
     },
     stop: async () => {
-      await Promise.all([consumer.stop(), jobs.stop(), receipts.stop()]);
+      const loops = [jobs, receipts, ...(ticks === undefined ? [] : [ticks.loop])];
+      await Promise.all([consumer.stop(), ...loops.map(async (loop) => await loop.stop())]);
       await relay.stop();
       await keys.stop();
     },
-    problem: () => consumer.problem() ?? relay.problem() ?? jobs.problem() ?? receipts.problem(),
+    problem: () =>
+      consumer.problem() ??
+      relay.problem() ??
+      jobs.problem() ??
+      ticks?.loop.problem() ??
+      receipts.problem(),
   };
 }
