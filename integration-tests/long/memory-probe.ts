@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
+import { writeHeapSnapshot } from 'node:v8';
 import { isMainThread } from 'node:worker_threads';
 
 /**
  * Loaded into a server before its main (`--import`), so that what it measures is the product as it is: writes what the
- * process uses to the file of LETHE_MEMORY_PROBE, over and over.
+ * process uses to the file of LETHE_MEMORY_PROBE, over and over, and at SIGUSR2 a heap snapshot beside it.
  */
 
 /** Bytes, all of them. */
@@ -96,6 +97,14 @@ function startProbe(file: string): void {
     writeFileSync(file, JSON.stringify(probed));
   }, everyMs);
   timer.unref();
+  process.on('SIGUSR2', () => {
+    // Under its name once it is whole; the process stands still for some seconds meanwhile.
+    renameSync(writeHeapSnapshot(`${file}.unfinished`), snapshotFileOf(file));
+  });
+}
+
+export function snapshotFileOf(probeFile: string): string {
+  return `${probeFile}.heapsnapshot`;
 }
 
 /** perf_hooks.constants.NODE_PERFORMANCE_GC_MAJOR. */

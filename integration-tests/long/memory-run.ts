@@ -7,7 +7,13 @@ import { figuresComplete, queryMetric } from '../harness/figures.ts';
 import { jsonLine, type LetheResult, startLethe } from '../harness/lethe.ts';
 import type { ProcessKeeper } from '../harness/processes.ts';
 import { startServer } from '../harness/server.ts';
-import { probedEnv, readProbe, type ServerSample, takeSample } from './server-memory.ts';
+import {
+  probedEnv,
+  readProbe,
+  type ServerSample,
+  takeSample,
+  takeSnapshot,
+} from './server-memory.ts';
 
 /** Two cores that are shared with other work keep it up. */
 export const steadyEventsPerSecond = 450;
@@ -22,6 +28,8 @@ export interface MemoryRunOptions {
   /** Empty; keeps the data folder and the logs. */
   readonly folder: string;
   readonly onSample: (sample: ServerSample) => void;
+  /** Given a heap snapshot of the end, when nothing is measured any more; the file goes with the folder. */
+  readonly onSnapshot?: (file: string) => void;
 }
 
 export interface MemoryRun {
@@ -87,6 +95,7 @@ export async function runForMemory(
   if (sent.exitCode !== 0) throw new Error(`the send ended with ${sent.exitCode}: ${sent.stderr}`);
   await figuresComplete(api, tokenOf(dataFolder), Grain.GRAIN_TOTAL);
   const inLedgerMs = Date.now() - startedMs;
+  if (options.onSnapshot !== undefined) options.onSnapshot(await takeSnapshot(probeFile));
   api.close();
   await server.stop();
   const { tally, tookMs } = jsonLine<Loaded>(sent);

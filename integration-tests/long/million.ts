@@ -1,4 +1,11 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,7 +15,7 @@ import { memorySummary, memoryTable } from './memory-report.ts';
 import { runForMemory, steadyEventsPerSecond } from './memory-run.ts';
 import { judge } from './memory-verdict.ts';
 
-/** `node integration-tests/long/million.ts [--events N] [--tenants N] [--rate N] [--seed S] [--every SECONDS] [--out DIR]` */
+/** `node integration-tests/long/million.ts [--events N] [--tenants N] [--rate N] [--seed S] [--every SECONDS] [--out DIR] [--snapshot]` */
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +25,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: 'million' },
     every: { type: 'string', default: '10' },
     out: { type: 'string' },
+    snapshot: { type: 'boolean', default: false },
   },
 });
 
@@ -26,6 +34,7 @@ const keeper = createProcessKeeper();
 const folder = mkdtempSync(join(tmpdir(), 'lethe-million-'));
 const out = values.out ?? folder;
 mkdirSync(out, { recursive: true });
+const keepSnapshot = (file: string) => copyFileSync(file, join(out, 'end.heapsnapshot'));
 console.log(
   `seed ${values.seed}, ${values.events} events, ${values.tenants} tenants, ${values.rate} events/s; ${folder}`,
 );
@@ -37,6 +46,7 @@ try {
     eventsPerSecond: Number(values.rate),
     sampleEveryS: Number(values.every),
     folder,
+    ...(values.snapshot && { onSnapshot: keepSnapshot }),
     onSample: (sample) => {
       appendFileSync(join(out, 'samples.jsonl'), `${JSON.stringify(sample)}\n`);
       const { atS, records, rss, heapLive, wasm, ledgerBehindS } = sample;

@@ -1,7 +1,8 @@
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { recordsOnLog } from '../harness/killed-tour.ts';
-import type { ProbedMemory } from './memory-probe.ts';
+import { type ProbedMemory, snapshotFileOf } from './memory-probe.ts';
 import type { MemorySample } from './memory-verdict.ts';
 
 /** What a server uses, with how far it was. Bytes. */
@@ -35,6 +36,21 @@ export function readProbe(probeFile: string): ProbedMemory | undefined {
     return undefined;
   }
 }
+
+/** Has the server write what is on its heap; answers the file, as the DevTools of Chrome read it. */
+export async function takeSnapshot(probeFile: string): Promise<string> {
+  const probed = readProbe(probeFile);
+  if (probed === undefined) throw new Error(`nothing was probed; see ${probeFile}`);
+  const snapshot = snapshotFileOf(probeFile);
+  process.kill(probed.pid, 'SIGUSR2');
+  for (let waitedS = 0; !existsSync(snapshot); waitedS += 1) {
+    if (waitedS === snapshotTakesMaxS) throw new Error(`no heap snapshot after ${waitedS} s`);
+    await delay(1_000);
+  }
+  return snapshot;
+}
+
+const snapshotTakesMaxS = 300;
 
 /** Bytes of all files in a folder; what goes away while we look counts as nothing. */
 export function folderBytes(folder: string): number {
