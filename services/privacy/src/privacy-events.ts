@@ -58,6 +58,7 @@ export function outboxRowOf(published: EventToPublish): OutboxRow {
     parts: [],
     clearPayload: Buffer.from(PrivacyEvent.encode({ event }).finish()),
     resealed: false,
+    traceContext: Buffer.alloc(0),
   };
   const value = LogRecord.encode(record).finish();
   return { kind: 'record', partition, eventId, value, recordedAtMs };

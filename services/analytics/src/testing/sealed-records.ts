@@ -107,5 +107,6 @@ export function sealRecord(keys: TestKeys, event: EventToRecord): LogRecord {
       event.contributor === undefined ? {} : { requester: Buffer.from(event.contributor, 'hex') },
     randomBytes,
   });
-  return { header, parts, clearPayload: Buffer.alloc(0), resealed: false };
+  const nothing = Buffer.alloc(0);
+  return { header, parts, clearPayload: nothing, resealed: false, traceContext: nothing };
 }

@@ -36,6 +36,7 @@ export async function publish(
       clearPayload:
         'payload' in event ? event.payload : Buffer.from(PrivacyEvent.encode({ event }).finish()),
       resealed: false,
+      traceContext: Buffer.alloc(0),
     };
     const value = LogRecord.encode(record).finish();
     return { kind: 'record' as const, eventId, value, recordedAtMs: 0 };

@@ -26,6 +26,7 @@ export interface TransactionPorts {
   readonly partitions: number;
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
+  readonly traceContext?: () => Buffer | undefined;
 }
 
 /**
@@ -49,7 +50,9 @@ export async function appendInTransaction<Command, State>(
   const recordIds = new Map(events.map(({ eventId }) => [eventId, recordIdOf(tenantId, eventId)]));
   const indexed = await findIndexed(tx, [...recordIds.values()]);
   const randomBytes = createPooledRandomness(ports.randomBytes);
-  const loaded: LoadedBatch = { fences, streams, recordIds, indexed, recordedAtMs, randomBytes };
+  const found = { fences, streams, recordIds, indexed };
+  const traceContext = ports.traceContext?.();
+  const loaded: LoadedBatch = { ...found, recordedAtMs, randomBytes, traceContext };
 
   const outcome = decideBatch(batch, loaded);
 

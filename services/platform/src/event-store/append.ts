@@ -42,6 +42,8 @@ export interface EventStorePorts {
   readonly partitions: number;
   /** Called after a commit that enqueued something: wake the relay. */
   readonly onEnqueued: () => void;
+  /** Of the append that runs, for its records; none when absent. */
+  readonly traceContext?: () => Buffer | undefined;
 }
 
 export interface EventStore<Command> {
@@ -65,7 +67,12 @@ export function createEventStore<Command, State>(
 ): EventStore<Command> {
   const { db, keys, clock, randomBytes, partitions } = ports;
   const backPressure = createBackPressure(ports, family.topic, options);
-  const transactionPorts = { partitions, randomBytes, nowMs: () => clock.nowMs() };
+  const transactionPorts = {
+    partitions,
+    randomBytes,
+    nowMs: () => clock.nowMs(),
+    ...(ports.traceContext === undefined ? {} : { traceContext: ports.traceContext }),
+  };
 
   const runOnce = async (
     tenantId: TenantId,

@@ -105,6 +105,7 @@ function sealToWrite<Command, State>(
     event,
     partKeys: { facts: leases.facts, stream: stream.lease, persons: personKeys },
     contributors: contributorsOf(batch, item, stream, personKeys),
+    traceContext: loaded.traceContext,
   };
   const record = sealRecord(toSeal, loaded.randomBytes);
   const recordId = loaded.recordIds.get(ids.eventId) ?? recordIdOf(tenantId, ids.eventId);

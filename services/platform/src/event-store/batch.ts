@@ -40,6 +40,8 @@ export interface LoadedBatch {
   /** Read after the transaction began. */
   readonly recordedAtMs: number;
   readonly randomBytes: RandomBytes;
+  /** Of this append, when its trace is sampled. */
+  readonly traceContext: Buffer | undefined;
 }
 
 /** What the transaction is to write. */

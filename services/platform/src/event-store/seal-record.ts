@@ -30,6 +30,8 @@ export interface RecordToSeal {
   readonly event: DecidedEvent;
   readonly partKeys: PartKeys;
   readonly contributors: Contributors;
+  /** See lethe.log.v1.Record. */
+  readonly traceContext?: Buffer | undefined;
 }
 
 const nothing = Buffer.alloc(0);
@@ -56,7 +58,14 @@ export function sealRecord(toSeal: RecordToSeal, randomBytes: RandomBytes): Uint
     contributors: toSeal.contributors,
     randomBytes,
   });
-  return LogRecord.encode({ header, parts, clearPayload: nothing, resealed: false }).finish();
+  const traceContext = toSeal.traceContext ?? nothing;
+  return LogRecord.encode({
+    header,
+    parts,
+    clearPayload: nothing,
+    resealed: false,
+    traceContext,
+  }).finish();
 }
 
 function leaseOfPart(part: EventPart, keys: PartKeys): SealLease | ErasedPart {

@@ -31,6 +31,7 @@ export function emptyRecord(name: string): LogRecord {
     parts: [],
     clearPayload: Buffer.alloc(0),
     resealed: false,
+    traceContext: Buffer.alloc(0),
   };
 }
 

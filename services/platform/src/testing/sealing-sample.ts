@@ -151,6 +151,7 @@ export function sealingSample(): SealingSample {
       parts: sealEvent(sample),
       clearPayload: Buffer.alloc(0),
       resealed: false,
+      traceContext: Buffer.alloc(0),
     };
   };
   return { event: event(), eventBytes, leases, contributors, sealed };
