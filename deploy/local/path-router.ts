@@ -12,8 +12,8 @@ import {
 export interface Route {
   /** Such as "/lethe.tickets.v1.". */
   readonly prefix: string;
-  /** `host:port` that speaks gRPC over TLS. */
-  readonly address: string;
+  /** `host:port` that speaks gRPC over TLS; asked at each call. */
+  readonly address: () => string;
 }
 
 export interface PathRouter {
@@ -22,6 +22,8 @@ export interface PathRouter {
 }
 
 const grpcCodes = { unimplemented: '12', unavailable: '14' } as const;
+const awayMessage = 'the service is away';
+const awayTrailers = { 'grpc-status': grpcCodes.unavailable, 'grpc-message': awayMessage };
 
 export interface PathRouterOptions {
   readonly routes: readonly Route[];
@@ -62,7 +64,7 @@ export async function startPathRouter({
     const route = routes.find(({ prefix }) => path.startsWith(prefix));
     if (path === '/grpc.health.v1.Health/Check') answerHealth(stream, isServing);
     else if (route === undefined) fail(stream, grpcCodes.unimplemented, 'no service has this path');
-    else forward(stream, headers, sessionTo(route.address));
+    else forward(stream, headers, sessionTo(route.address()));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -119,11 +121,16 @@ function forward(
   upstream.on('trailers', (received) => {
     trailers = received;
   });
-  stream.on('wantTrailers', () => stream.sendTrailers(trailers));
-  upstream.on('error', () => fail(stream, grpcCodes.unavailable, 'the service is away'));
-  upstream.on('close', () => {
-    if (!stream.headersSent) fail(stream, grpcCodes.unavailable, 'the service is away');
-  });
+  // An answer that breaks off ends as one that says so: a caller tries that again, and not one that was cut.
+  stream.on('wantTrailers', () =>
+    stream.sendTrailers('grpc-status' in trailers ? trailers : awayTrailers),
+  );
+  const away = () => {
+    if (!stream.headersSent) fail(stream, grpcCodes.unavailable, awayMessage);
+    else if (!stream.destroyed && !stream.writableEnded) stream.end();
+  };
+  upstream.on('error', away);
+  upstream.on('close', away);
   stream.on('error', () => upstream.close(constants.NGHTTP2_CANCEL));
   stream.on('aborted', () => upstream.close(constants.NGHTTP2_CANCEL));
   stream.pipe(upstream);

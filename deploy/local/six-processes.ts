@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createCertificateAuthority } from '@lethe/platform/testing/certificate-authority.ts';
-import { identityOf } from '@lethe/platform/tls/service-identity.ts';
 import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
 import { type LocalClickHouse, startLocalClickHouse } from './clickhouse.ts';
 import { freePort } from './free-port.ts';
 import { type LocalBroker, startLocalBroker } from './kafka.ts';
+import { writeIdentities } from './local-identities.ts';
 import { startPathRouter } from './path-router.ts';
 import { findPostgresBinaries, type LocalPostgres, startLocalPostgres } from './postgres.ts';
 import { provisionVault } from './provisioned-vault.ts';
@@ -39,8 +37,12 @@ export interface SixProcesses {
   service(name: ServiceName): ServiceProcess;
   /** One more process of a service, at ports of its own; not started, and known to no other. */
   anotherOf(name: ServiceName): Promise<ServiceProcess>;
+  /** From now on new calls of a service go to this process of it. */
+  routeTo(process: ServiceProcess): void;
   /** Runs statements as the superuser of PostgreSQL. */
   sql(statements: string): void;
+  /** The rows of one query, their columns as text. */
+  query(select: string): readonly (readonly string[])[];
   /** Ends everything and removes every file. */
   stop(): Promise<void>;
 }
@@ -56,9 +58,6 @@ const callsOf: Readonly<Record<ServiceName, readonly ServiceName[]>> = {
 };
 
 const servingWithinMs = 120_000;
-
-/** The claims that the command line's tokens have. */
-const tokenClaims = { LETHE_TOKEN_ISSUER: 'lethe-standalone', LETHE_TOKEN_AUDIENCE: 'lethe' };
 
 /** Starts the systems, then all services at once, and waits until they serve. Stops what it started when it throws. */
 export async function startSixProcesses(wish: SixProcessesWish): Promise<SixProcesses> {
@@ -82,7 +81,7 @@ async function startAll(
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-six-'));
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
   const systems = await startSystems(wish.vaultBinary, ends);
-  const sql = (statements: string) => runSql(systems.postgres, statements);
+  const sql = (statements: string) => void runSql(systems.postgres, statements);
   createSchemas(sql);
   const make = await processMaker(wish, systems, folder);
   const ports = await takePorts();
@@ -97,7 +96,9 @@ async function startAll(
   for (const each of services.values()) ends.push(async () => void (await each.end()));
   for (const name of wish.order ?? serviceNames) service(name).start();
   await Promise.all(serviceNames.map((name) => service(name).untilServing(servingWithinMs)));
-  const address = await startRouter(services, folder, ends);
+  const routed = new Map<string, string>();
+  for (const { name, publicAddress } of services.values()) routed.set(name, publicAddress);
+  const address = await startRouter(services, routed, folder, ends);
   const info = { address, healthAddress: address, pid: process.pid };
   writeFileSync(path.join(folder, 'server.json'), `${JSON.stringify(info)}\n`);
   const anotherOf = async (name: ServiceName) => {
@@ -105,7 +106,10 @@ async function startAll(
     ends.push(async () => void (await another.end('SIGKILL')));
     return another;
   };
-  return { ...systems, dataFolder: folder, address, services, service, anotherOf, sql, stop };
+  const routeTo = ({ name, publicAddress }: ServiceProcess) => void routed.set(name, publicAddress);
+  const query = (select: string) => queryRows(systems.postgres, select);
+  const known = { dataFolder: folder, address, services, service, anotherOf };
+  return { ...systems, ...known, routeTo, sql, query, stop };
 }
 
 type End = () => Promise<void>;
@@ -174,6 +178,7 @@ async function processMaker(wish: SixProcessesWish, systems: Systems, folder: st
 
 async function startRouter(
   services: ReadonlyMap<ServiceName, ServiceProcess>,
+  routed: ReadonlyMap<string, string>,
   folder: string,
   ends: End[],
 ): Promise<string> {
@@ -185,7 +190,10 @@ async function startRouter(
     // No client has business with keys.
     routes: Array.from(services.values())
       .filter(({ name }) => name !== 'keys')
-      .map(({ name, publicAddress }) => ({ prefix: `/lethe.${name}.v1.`, address: publicAddress })),
+      .map(({ name, publicAddress }) => ({
+        prefix: `/lethe.${name}.v1.`,
+        address: () => routed.get(name) ?? publicAddress,
+      })),
     authorityPem: readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
     isServing: async (name) => {
       const asked = [...services.values()].filter((each) => name === '' || each.name === name);
@@ -204,58 +212,20 @@ function createSchemas(sql: SixProcesses['sql']): void {
   }
 }
 
-function runSql(postgres: LocalPostgres, statements: string): void {
+function runSql(postgres: LocalPostgres, statements: string): string {
   const binaries = findPostgresBinaries();
   if (binaries === undefined) throw new Error('no psql');
   const command = ['-q', '-v', 'ON_ERROR_STOP=1', '-d', postgres.url, '-c', statements];
-  execFileSync(path.join(binaries, 'psql'), command, { stdio: ['ignore', 'ignore', 'pipe'] });
+  return execFileSync(path.join(binaries, 'psql'), command, {
+    encoding: 'utf8',
+    maxBuffer: 1024 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
-/** A private authority, a certificate for each service, the keys of tokens and certificates. */
-function writeIdentities(folder: string) {
-  const authority = createCertificateAuthority('Lethe local authority');
-  const write = (name: string, text: string): string => {
-    const file = path.join(folder, name);
-    writeFileSync(file, text, { mode: 0o600 });
-    return file;
-  };
-  const authorityFile = write('authority.pem', authority.certificate);
-  const issuer = signingKey();
-  write('issuer.jwk', issuer.jwk);
-  const issuerFile = write('issuer.pem', issuer.publicPem);
-  const signing = signingKey();
-  write('certificate-signing.jwk', signing.jwk);
-  write('certificate-key.pem', signing.publicPem);
-  mkdirSync(path.join(folder, 'tls'));
-  const env = (name: ServiceName): Record<string, string> => {
-    const names = { dnsNames: ['localhost'], ips: ['127.0.0.1'] };
-    const issued = authority.issue({ uris: [identityOf(name)], ...names });
-    const certificateFile = write(`tls/${name}.pem`, issued.certificate);
-    const privateKeyFile = write(`tls/${name}.key`, issued.privateKey);
-    const internal = {
-      LETHE_INTERNAL_CERTIFICATE_FILE: certificateFile,
-      LETHE_INTERNAL_PRIVATE_KEY_FILE: privateKeyFile,
-      LETHE_INTERNAL_AUTHORITY_FILE: authorityFile,
-    };
-    if (name === 'keys') return internal;
-    return {
-      ...internal,
-      ...tokenClaims,
-      LETHE_PUBLIC_CERTIFICATE_FILE: certificateFile,
-      LETHE_PUBLIC_PRIVATE_KEY_FILE: privateKeyFile,
-      LETHE_TOKEN_PUBLIC_KEY_FILE: issuerFile,
-      LETHE_TOKEN_ALGORITHMS: 'EdDSA',
-    };
-  };
-  return { authorityPem: authority.certificate, env };
-}
-
-function signingKey(): { readonly jwk: string; readonly publicPem: string } {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  return {
-    jwk: JSON.stringify(privateKey.export({ format: 'jwk' })),
-    publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString(),
-  };
+function queryRows(postgres: LocalPostgres, select: string): readonly (readonly string[])[] {
+  const lines = runSql(postgres, `copy (${select}) to stdout`).split('\n');
+  return lines.filter((line) => line !== '').map((line) => line.split('\t'));
 }
 
 type Ports = ReadonlyMap<string, number>;
