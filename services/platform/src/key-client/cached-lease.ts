@@ -36,8 +36,6 @@ export interface GrantedKey {
   readonly fenceCutOffMs: number | undefined;
 }
 
-const longOverMs = 10 * 60_000;
-
 /** One leased key in this process. Everyone who leased it shares this object, its term and its claim. */
 export class CachedLease implements SealLease {
   readonly granted = true;
@@ -99,11 +97,6 @@ export class CachedLease implements SealLease {
   /** By a revocation or by leaving the cache: it is never renewed. One that merely ran out may be. */
   get isEnded(): boolean {
     return this.#ended;
-  }
-
-  /** Was over ten minutes ago already: whoever needs the scope again claims anew. */
-  get isLongOver(): boolean {
-    return isOver(this.#askedAt, this.#ttlMs + longOverMs, this.#clock);
   }
 
   /** Not ended, and a third of the term is still ahead: enough for a transaction that begins now. */

@@ -41,7 +41,7 @@ describe('the lease cache', () => {
     assert.equal(lease.dataKey, granted.dataKey);
   });
 
-  it('forgets leases that were over long ago, the least recently used first, but for some', () => {
+  it('forgets leases that are over, the least recently used first, but for some', () => {
     const cache = new LeaseCache(100);
     const leases = Array.from({ length: 10 }, (_, index) => {
       const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);
@@ -49,7 +49,7 @@ describe('the lease cache', () => {
       return lease;
     });
     const kept = () => leases.flatMap((lease, index) => (lease.isEnded ? [] : [index]));
-    clock.advance(ttlMs + 599_999);
+    clock.advance(ttlMs - 1);
     cache.sweep(3);
     assert.equal(kept().length, 10);
     leases[4]?.extend(granted, momentOf(clock), ttlMs, 0, 0n);
@@ -60,6 +60,28 @@ describe('the lease cache', () => {
     assert.equal(cache.get('lease 0'), undefined);
     cache.sweep(0);
     assert.deepEqual(kept(), [4], 'one that is in use stays');
+  });
+
+  it('holds what lives and 5,000 more, however many scopes went by, and whatever their rate', () => {
+    const cache = new LeaseCache(50_000);
+    const held = new Set<CachedLease>();
+    const sweepEveryMs = 5_000;
+    let made = 0;
+    for (const perSweep of [100, 1_000]) {
+      for (let turn = 0; turn < 40; turn += 1) {
+        for (let one = 0; one < perSweep; one += 1) {
+          const lease = new CachedLease(granted, clock, momentOf(clock), ttlMs);
+          held.add(lease);
+          made += 1;
+          cache.put(`lease ${made}`, lease);
+        }
+        clock.advance(sweepEveryMs);
+        cache.sweep();
+        for (const lease of held) if (lease.isEnded) held.delete(lease);
+      }
+      const living = (perSweep * ttlMs) / sweepEveryMs;
+      assert.ok(held.size <= Math.max(living, 5_000), `${held.size} at ${perSweep} a sweep`);
+    }
   });
 
   it('renews nothing that was revoked', () => {

@@ -1,7 +1,7 @@
 import { type Scope, scopeText, type TenantId } from '../ids/ids.ts';
 import type { CachedLease } from './cached-lease.ts';
 
-/** Leases that are over and stay for what they have claimed: about 1 KB each. */
+/** Leases that stay when they are over, for what they have claimed: about 1 KB each. */
 const idleLeasesKept = 5_000;
 
 /**
@@ -60,14 +60,15 @@ export class LeaseCache {
   }
 
   /**
-   * Drops the keys of every lease that is over, whether or not anybody will ask for it again; and of those that nobody
-   * has asked for in a long time all the rest, or a stream of new tickets would fill the cache with what is over. What
-   * goes with them is what they had claimed and not sealed, so the last `idleKept` are spared.
+   * Drops the keys of every lease that is over, whether or not anybody will ask for it again, and those leases
+   * themselves but for the `idleKept` that were used last, or a stream of new tickets would fill the cache with what is
+   * over. What goes with a lease is what it had claimed and not sealed: a scope that is often let go gets its next key
+   * early, one more for every 256 times.
    */
   sweep(idleKept = idleLeasesKept): void {
     for (const lease of this.#byName.values()) lease.dropWhenOver();
     for (const [name, lease] of this.#byName) {
-      if (this.#byName.size <= idleKept || !lease.isLongOver) break;
+      if (this.#byName.size <= idleKept || lease.isUsable) break;
       this.#remove(name, lease);
       lease.end();
     }
