@@ -13,7 +13,8 @@ export const configurationPageFile = fileURLToPath(
   new URL('../docs/operators/configuration.md', import.meta.url),
 );
 
-interface Setting {
+/** A variable as a service describes it. */
+export interface Setting {
   readonly name: string;
   readonly state: string;
   readonly meaning: string;
@@ -52,7 +53,8 @@ export function configurationPage(help: (service: ServiceName) => string): strin
   ].join('\n');
 }
 
-function settingsIn(help: string): readonly Setting[] {
+/** The variables in what a service says with --help. */
+export function settingsIn(help: string): readonly Setting[] {
   return Array.from(help.matchAll(settingForm), ([, name = '', state = '', meaning = '']) => ({
     name,
     state,

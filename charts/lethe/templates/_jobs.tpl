@@ -1,0 +1,102 @@
+{{/* Work of a job: a container that does one thing and ends. */}}
+
+{{/* Takes a list: the root, the job's component, the image's name, its argument, its settings and its volumes as text. */}}
+{{- define "lethe.jobTemplate" -}}
+{{- $root := index . 0 -}}
+metadata:
+  labels:
+{{- with $root.Values.pods.labels }}
+{{ toYaml . | indent 4 }}
+{{- end }}
+{{ include "lethe.labels" (list $root (index . 1)) | indent 4 }}
+{{- with include "lethe.podAnnotations" $root }}
+  annotations:
+{{ . | indent 4 }}
+{{- end }}
+spec:
+  restartPolicy: Never
+{{ include "lethe.podSettings" $root | indent 2 }}
+{{- with $root.Values.pods.tolerations }}
+  tolerations:
+{{ toYaml . | indent 4 }}
+{{- end }}
+  containers:
+    - name: {{ index . 1 }}
+      image: {{ include "lethe.image" (list $root (index . 2)) | quote }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      args: [{{ index . 3 | quote }}]
+      env:
+{{- include "lethe.environmentList" (index . 4 | fromYaml) | trim | nindent 8 }}
+      resources:
+        requests:
+          cpu: 50m
+          memory: {{ int $root.Values.jobs.memoryMiB }}Mi
+        limits:
+          cpu: "1"
+          memory: {{ int $root.Values.jobs.memoryMiB }}Mi
+      securityContext:
+{{ include "lethe.containerSecurity" $root | indent 8 }}
+{{- with index . 5 }}
+      volumeMounts:
+{{- include "lethe.mounts" . | trim | nindent 8 }}
+  volumes:
+{{ . | indent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* Takes a list: the mode and the weight. */}}
+{{- define "lethe.hookAnnotations" -}}
+{{- if eq (index . 0) "hook" }}
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook-weight: {{ index . 1 | quote }}
+    helm.sh/hook-delete-policy: before-hook-creation
+{{- end }}
+{{- end }}
+
+{{/*
+Takes a list: the root, the mode, the job's component and its template as text. A plain Job has the digest of its
+template in its name, as a Job's template cannot be changed: an upgrade makes another one.
+*/}}
+{{- define "lethe.job" -}}
+{{- $root := index . 0 -}}
+{{- $hook := eq (index . 1) "hook" -}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ if not $hook }}-{{ index . 3 | sha256sum | trunc 8 }}{{ end }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+{{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
+{{- include "lethe.hookAnnotations" (list (index . 1) 0) }}
+spec:
+  backoffLimit: 3
+  activeDeadlineSeconds: {{ $root.Values.jobs.deadlineSeconds | int }}
+  template:
+{{ index . 3 | indent 4 }}
+{{- end }}
+
+{{/* Takes a list: the root, the mode, the job's component and its egress rules as text. Before the job, as it comes first. */}}
+{{- define "lethe.jobPolicy" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.networkPolicy.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+{{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
+{{- include "lethe.hookAnnotations" (list (index . 1) -10) }}
+spec:
+  podSelector:
+    matchLabels:
+{{ include "lethe.selector" (list $root (index . 2)) | indent 6 }}
+  policyTypes: [Ingress, Egress]
+  egress:
+{{ include "lethe.dnsEgress" $root | indent 4 }}
+{{ index . 3 | indent 4 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,57 @@
+import {
+  flag,
+  group,
+  type Group,
+  list,
+  optionalText,
+  text,
+  textMap,
+  type Value,
+} from './schema-parts.ts';
+
+/** Where traces, metrics and logs go. */
+export function telemetryValues(): Group {
+  return group('OpenTelemetry; off without an endpoint (docs/operators/observability.md).', {
+    endpoint: optionalText(
+      'Of the collector: http(s)://host:port, OTLP over HTTP.',
+      'https?://[^/\\s]+',
+    ),
+    peers: list('Where the collector is: CIDR or selector.', { $ref: '#/definitions/peer' }),
+  });
+}
+
+/** What Prometheus and Grafana are given; all of it needs their operators and is off. */
+export function monitoringValues(): Group {
+  return group(
+    'For the Prometheus operator and Grafana, whose objects must be known to the cluster.',
+    {
+      serviceMonitor: group('Has the collector scraped.', {
+        enabled: flag('Whether there is one.', false),
+        selector: textMap("Labels of the collector's Service."),
+        namespace: optionalText(
+          'Of the collector; else that of the release.',
+          '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?',
+        ),
+        port: text('Name of the port of that Service.', 'prometheus', { minLength: 1 }),
+        interval: text('How often.', '30s', { pattern: '^[1-9][0-9]*(s|m)$' }),
+        labels: objectLabels(),
+      }),
+      prometheusRule: group('Alerts with runbooks.', {
+        enabled: flag('Whether there are any.', false),
+        labels: objectLabels(),
+      }),
+      dashboards: group('ConfigMaps that the sidecar of Grafana finds.', {
+        enabled: flag('Whether there are any.', false),
+        labels: textMap('By which the sidecar finds them; grafana_dashboard: "1" when empty.'),
+      }),
+      prometheusAddress: optionalText(
+        'http(s)://host:port that KEDA asks; required with scaling.mode lag.',
+        'https?://[^\\s]+',
+      ),
+    },
+  );
+}
+
+function objectLabels(): Value {
+  return textMap('By which the operator finds it.');
+}
