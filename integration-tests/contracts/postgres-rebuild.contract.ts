@@ -6,6 +6,8 @@ import {
   type EventStoreSchema,
 } from '@lethe/platform/event-store/tables.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import { createFreshTables, hasWork } from '@lethe/platform/rebuild/fresh-tables.ts';
+import { removeRebuildWork } from '@lethe/platform/rebuild/leftovers.ts';
 import { withTablesLocked } from '@lethe/platform/rebuild/table-locks.ts';
 import { type Kysely, sql } from 'kysely';
 import type { LocalPostgres } from '../../deploy/local/postgres.ts';
@@ -57,6 +59,35 @@ describe('a rebuild on PostgreSQL', function () {
     reader.resolve();
     await dump;
     assert.equal(await withTablesLocked(db, systemClock, 'all', async () => 'locked'), 'locked');
+  });
+
+  it('leaves what a rebuild left while somebody reads for long, holds nobody up for it, and has it later', async () => {
+    await createFreshTables(db, systemClock);
+    // As a dump: it has begun, and reads every table of the schema.
+    const reader = Promise.withResolvers<void>();
+    const reading = Promise.withResolvers<void>();
+    const dump = db.transaction().execute(async (tx) => {
+      await sql`select 1 from streams, rebuild_streams`.execute(tx);
+      reading.resolve();
+      await reader.promise;
+    });
+    await reading.promise;
+    let isOver = false;
+    const removed = assert
+      .rejects(removeRebuildWork(db, systemClock), { reason: 'STORE_UNAVAILABLE' })
+      .finally(() => (isOver = true));
+    let writes = 0;
+    while (!isOver) {
+      await sql`delete from streams`.execute(db);
+      writes += 1;
+    }
+    await removed;
+    assert.ok(writes > 1);
+    assert.ok(await hasWork(db));
+    reader.resolve();
+    await dump;
+    assert.equal(await removeRebuildWork(db, systemClock), true);
+    assert.equal(await hasWork(db), false);
   });
 
   it('has no time-out of its statements, which go over whole tables; other lock sessions have', async () => {

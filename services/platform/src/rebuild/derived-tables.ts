@@ -41,6 +41,9 @@ export const derivedTables: readonly DerivedTable[] = [
 /** Everything that a rebuild creates begins so; what is left of one that died is known by it. */
 export const workPrefix = 'rebuild_';
 
+/** Of a session: one rebuild of a service at a time, and nobody removes the work of one that runs. */
+export const rebuildLock = 'rebuild';
+
 /** The fresh table that is filled from the log. */
 export function freshOf(table: Pick<DerivedTable, 'name'>): string {
   return `${workPrefix}${table.name}`;

@@ -9,14 +9,14 @@ import {
   suspectsOf,
   workPrefix,
 } from './derived-tables.ts';
-import { withTablesLocked } from './table-locks.ts';
+import { limitLockWait, withTablesLocked } from './table-locks.ts';
 
 /**
  * Creates the fresh tables, with the indexes of the live ones, and from the same moment on notes the key of every live
  * row that changes. The triggers wait for the writers that are under way, so no change is between the two.
  *
  * If the process dies afterwards, the live tables are as they were but for the triggers, which `removeWork` takes away
- * at the next start or rebuild.
+ * at the next start or rebuild, or within a minute in another process of the service.
  */
 export async function createFreshTables<Schema>(db: Kysely<Schema>, clock: Clock): Promise<void> {
   await withTablesLocked(db, clock, 'writers', async (tx) => {
@@ -52,21 +52,44 @@ export async function exchangeTables<Schema>(tx: Transaction<Schema>): Promise<v
   }
 }
 
-/** Drops what a rebuild left behind, this one or one that died; answers whether there was anything. */
-export async function removeWork<Schema>(db: Kysely<Schema>, clock: Clock): Promise<boolean> {
+/** Whether a rebuild that runs, or one that died, has anything here. */
+export async function hasWork<Schema>(db: Kysely<Schema>): Promise<boolean> {
+  return (await functionsOf(db)).length > 0 || (await tablesOf(db)).length > 0;
+}
+
+/**
+ * Drops what a rebuild left behind, this one or one that died; answers whether there was anything. Throws
+ * STORE_UNAVAILABLE when somebody kept the tables from it for `triesForMs`; what it had no luck with is still there.
+ */
+export async function removeWork<Schema>(
+  db: Kysely<Schema>,
+  clock: Clock,
+  triesForMs?: number,
+): Promise<boolean> {
   const functions = await functionsOf(db);
   if (functions.length > 0) {
-    await withTablesLocked(db, clock, 'all', async (tx) => {
+    const drop = async (tx: Transaction<Schema>): Promise<void> => {
       // With their triggers on the live tables.
       for (const name of functions) await run(tx, `drop function ${name}() cascade`);
+    };
+    await withTablesLocked(db, clock, 'all', drop, triesForMs);
+  }
+  const tables = await tablesOf(db);
+  for (const name of tables) {
+    await db.transaction().execute(async (tx) => {
+      await limitLockWait(tx);
+      await run(tx, `drop table if exists ${name}`);
     });
   }
-  const { rows: tables } = await sql<{ name: string }>`
+  return functions.length + tables.length > 0;
+}
+
+async function tablesOf<Schema>(db: Kysely<Schema>): Promise<readonly string[]> {
+  const { rows } = await sql<{ name: string }>`
     select relname as name from pg_class
     where relnamespace = current_schema()::regnamespace and relkind = 'r'
       and starts_with(relname, ${workPrefix})`.execute(db);
-  for (const { name } of tables) await run(db, `drop table if exists ${name}`);
-  return functions.length + tables.length > 0;
+  return rows.map(({ name }) => name);
 }
 
 async function functionsOf<Schema>(db: Kysely<Schema>): Promise<readonly string[]> {

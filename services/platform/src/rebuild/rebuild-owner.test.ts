@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Kysely, type KyselyPlugin, sql } from 'kysely';
+import { withLockSession } from '../database/lock-session.ts';
 import { SharedConnectionAdapter } from '../database/pglite.ts';
 import { RebuildPhase } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import { ServiceError } from '../errors/service-error.ts';
@@ -10,12 +12,9 @@ import type { EventLog } from '../event-log/port.ts';
 import type { KeyClient } from '../key-client/port.ts';
 import { sealValue } from '../sealing/value.ts';
 import { noteItem, openItem } from '../testing/note-family.ts';
-import {
-  type OwnerRebuildPorts,
-  type OwnerRebuildReport,
-  rebuildOwner,
-  removeRebuildWork,
-} from './rebuild-owner.ts';
+import { createFreshTables, hasWork } from './fresh-tables.ts';
+import { createRebuildLeftovers, removeRebuildWork } from './leftovers.ts';
+import { type OwnerRebuildPorts, type OwnerRebuildReport, rebuildOwner } from './rebuild-owner.ts';
 import { acme, createOwnerWorld, type OwnerWorld, wish } from './testing/owner-world.ts';
 
 const atMs = Date.UTC(2026, 2, 2, 9);
@@ -544,6 +543,23 @@ describe('the rebuild of an event owner', () => {
     assert.notDeepEqual(await world.names(), names);
     assert.equal((await rebuild()).swapped, true);
     assert.deepEqual(await world.names(), names);
+  });
+
+  it('cleans up beside a service that goes on, once the lock is free', async () => {
+    const names = await world.names();
+    const leftovers = createRebuildLeftovers(world.ports);
+    leftovers.start();
+    await withLockSession(world.db, async (session) => {
+      assert.ok(await session.tryLock('rebuild'));
+      await createFreshTables(world.db, world.ports.clock);
+      assert.equal(await removeRebuildWork(world.db, world.ports.clock), false);
+    });
+    assert.notDeepEqual(await world.names(), names);
+    // What a minute does.
+    leftovers.wake();
+    while (await hasWork(world.db)) await setImmediate();
+    assert.deepEqual(await world.names(), names);
+    await leftovers.stop();
   });
 });
 

@@ -12,6 +12,7 @@ import type { Logger } from '../log/logger.ts';
 import { noteFenced, notePending } from './changed-rows.ts';
 import { compareTables, type TableCounts } from './compare.ts';
 import { type FoldPorts, foldStreams, sealUnconfirmed } from './fold-streams.ts';
+import { rebuildLock } from './derived-tables.ts';
 import { createFreshTables, removeWork } from './fresh-tables.ts';
 import { loadRecords } from './load-records.ts';
 import { readLogRecord, type ReadRecord } from './log-record.ts';
@@ -59,15 +60,13 @@ export interface OwnerRebuildReport extends Swapped {
   readonly durationMs: number;
 }
 
-const rebuildLock = 'rebuild';
-
 /**
  * Rebuilds the derived tables of an event owner from its log into fresh ones, compares them with the live ones, and
  * puts them in their place when they are equal, or when differences are accepted (docs/operators/rebuild.md). Appends,
  * relay and erasures go on meanwhile. Throws REBUILD_RUNNING, SEQUENCE_GAP, TAMPERED, and whatever the signal says.
  *
  * Whatever ends it, the live tables are as they were unless the swap has committed; what is left of the work is removed
- * here, or by `removeRebuildWork` at the next start.
+ * here, or by `createRebuildLeftovers`.
  */
 export async function rebuildOwner<State>(
   ports: OwnerRebuildPorts<State>,
@@ -89,18 +88,6 @@ export async function rebuildOwner<State>(
   return withLockSession(ports.db, work, { mayTakeLong: true });
 }
 
-/** At the start of a service: removes what a rebuild left that died; answers whether there was anything. */
-export async function removeRebuildWork(
-  db: Kysely<EventStoreSchema>,
-  clock: Clock,
-): Promise<boolean> {
-  return withLockSession(db, async (session) => {
-    // Another process of this service may be in the middle of one.
-    if (!(await session.tryLock(rebuildLock))) return false;
-    return removeWork(session.db, clock);
-  });
-}
-
 async function removeQuietly<State>({
   db,
   clock,
@@ -109,7 +96,7 @@ async function removeQuietly<State>({
   try {
     await removeWork(db, clock);
   } catch (error) {
-    // What ended the rebuild is the news; the next start removes the rest.
+    // What ended the rebuild is the news; `createRebuildLeftovers` removes the rest.
     logger.warn({ component: 'rebuild', ...failureFields(error) }, 'work of a rebuild stays');
   }
 }

@@ -19,7 +19,7 @@ const statementMaxMs = 30_000;
 /** As long as that wait, so that the others have half of the time at least. */
 const pauseMs = 500;
 const pauseAfterRefusalMs = 20;
-const triesForMs = 20_000;
+const triesForDefaultMs = 20_000;
 
 /** SQLSTATE of a lock that somebody else has. */
 const lockNotAvailable = '55P03';
@@ -29,13 +29,14 @@ const lockNotAvailable = '55P03';
  * (an append begins with streams, an erasure ends with them, a single statement goes by its joins), so this one waits
  * for the first while it holds nothing, and for none of the others: when one of those is not free, it lets go and tries
  * again. So it is never part of a circle. A reader that goes on for long, such as a dump, keeps it from the first: it
- * lets the others by now and then, and throws STORE_UNAVAILABLE when it had no luck for 20 s.
+ * lets the others by now and then, and throws STORE_UNAVAILABLE when it had no luck for `triesForMs`.
  */
 export async function withTablesLocked<Schema, Result>(
   db: Kysely<Schema>,
   clock: Clock,
   keptOut: KeptOut,
   work: (tx: Transaction<Schema>) => Promise<Result>,
+  triesForMs = triesForDefaultMs,
 ): Promise<Result> {
   const sinceMs = clock.monotonicMs();
   for (;;) {
@@ -52,13 +53,18 @@ export async function withTablesLocked<Schema, Result>(
   }
 }
 
+/** Until the transaction ends, none of its statements waits long for a lock. */
+export async function limitLockWait<Schema>(tx: Transaction<Schema>): Promise<void> {
+  await sql.raw(`set local lock_timeout = ${firstWaitMaxMs}`).execute(tx);
+}
+
 async function lockTables<Schema>(
   tx: Transaction<Schema>,
   mode: string,
   onFirst: () => void,
 ): Promise<void> {
   const [first, ...others] = derivedTables.map(({ name }) => name);
-  await sql.raw(`set local lock_timeout = ${firstWaitMaxMs}`).execute(tx);
+  await limitLockWait(tx);
   await sql.raw(`set local statement_timeout = ${statementMaxMs}`).execute(tx);
   await sql.raw(`lock table ${first} in ${mode} mode`).execute(tx);
   onFirst();

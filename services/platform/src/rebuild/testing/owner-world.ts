@@ -133,7 +133,7 @@ function analyticsOf(db: Kysely<EventStoreSchema>): Peer {
   const unary = async () => {
     const { rows } = await sql<{ partition: number; sequence: bigint }>`
       select partition, last_sequence as sequence from partition_counters`.execute(db);
-    return { partitions: rows };
+    return { partitions: rows.map((row) => ({ ...row, uncounted: [] })), moreUncounted: false };
   };
   return { unary } as unknown as Peer;
 }
