@@ -66,6 +66,7 @@ function fencesOf({ scopes }: ScopesErased): ParsedErasure['fences'] {
   });
 }
 
+// An event that is published again after the job has ended finds nothing to do: scopes that it noted would stay for ever.
 async function storeErasure(
   tx: Transaction<EventStoreSchema>,
   { tenantId, erasureId, fences }: ParsedErasure,
@@ -79,9 +80,11 @@ async function storeErasure(
     on conflict do nothing`.execute(tx);
   await sql`
     insert into erasure_scopes (tenant_id, erasure_id, kind, token, incarnation)
-    select ${tenantId}, ${erasureId}, kind, token, incarnation
+    select ${tenantId}, ${erasureId}, erased.kind, erased.token, erased.incarnation
     from unnest(${fences.map((fence) => fence.scope.kind)}::text[],
       ${fences.map((fence) => fence.scope.token)}::text[],
       ${fences.map((fence) => fence.incarnation)}::int4[]) as erased (kind, token, incarnation)
+    where exists (select 1 from erasure_jobs where tenant_id = ${tenantId} and erasure_id = ${erasureId}
+      and phase <> 'done')
     on conflict do nothing`.execute(tx);
 }

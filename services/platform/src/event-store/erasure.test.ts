@@ -177,6 +177,18 @@ describe('an erasure at an event owner', () => {
     for (const row of detached) assert.deepEqual([row.position, row.digest], [null, null]);
   });
 
+  it('notes nothing of an erasure that is done when its event is published again', async () => {
+    await appendSome();
+    await publish();
+    const fenced = keys.fencePerson(acme, tokens.person('u-1'), cutOffMs);
+    await tombstone(fenced);
+    await runToEnd();
+    await tombstone(fenced);
+    await runToEnd();
+    assert.deepEqual(await db.selectFrom('erasure_scopes').selectAll().execute(), []);
+    assert.equal((await receipt())?.records, 3n);
+  });
+
   it('drops what the service has parked of the erased streams, in the same steps, and counts it', async () => {
     await appendSome();
     await publish();
