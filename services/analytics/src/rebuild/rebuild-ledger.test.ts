@@ -12,6 +12,7 @@ import { createProjectionWorld, type ProjectionWorld } from '../testing/projecti
 import { sampleEvent } from '../testing/sample-events.ts';
 import { sealRecord } from '../testing/sealed-records.ts';
 import { freshTables } from './fresh-ledger.ts';
+import { createWorkTable } from './rebuild-store.ts';
 import {
   type LedgerRebuildPorts,
   type LedgerRebuildReport,
@@ -302,6 +303,25 @@ describe('the rebuild of the ledger', () => {
     const report = await rebuild({}, { ledger });
     assert.equal(report.swapped, true);
     assert.equal(differencesOf(await rebuild({ checkOnly: true })), 0);
+  });
+
+  it('starts all the same while somebody holds the table of its work, and says that it stays', async () => {
+    await createWorkTable(world.db);
+    const lines: string[] = [];
+    const destination = { write: (line: string) => lines.push(line) };
+    const logger = createLogger({ service: 'test', level: 'warn', destination });
+    const db = world.db.withPlugin({
+      transformQuery: ({ node }) => {
+        if (JSON.stringify(node).includes('drop table rebuild_chunks'))
+          throw new ServiceError('STORE_UNAVAILABLE');
+        return node;
+      },
+      transformResult: async ({ result }) => result,
+    });
+    assert.equal(await recoverLedger({ ...ports(), db, logger }), true);
+    assert.match(lines.join(), /work of an unfinished rebuild stays/);
+    assert.equal(await recoverLedger(ports()), true);
+    assert.equal(await recoverLedger(ports()), false);
   });
 
   it('refuses a second one at the same time', async () => {

@@ -119,8 +119,21 @@ export async function recoverLedger(ports: Omit<LedgerRebuildPorts, 'turn'>): Pr
   return withLockSession(ports.db, async (session) => {
     // Another process may be in the middle of one.
     if (!(await session.tryLock(rebuildLock))) return false;
-    return recover(ports);
+    try {
+      return await recover(ports);
+    } catch (error) {
+      if (!(error instanceof WorkTableHeld)) throw error;
+      // The ledger is whole, and the next rebuild drops the table before it begins.
+      const fields = failureFields(error.cause);
+      ports.logger.warn({ component: 'rebuild', ...fields }, 'work of an unfinished rebuild stays');
+      return true;
+    }
   });
+}
+
+/** The last step of `recover` failed: the rest is done. */
+class WorkTableHeld extends Error {
+  override readonly name = 'WorkTableHeld';
 }
 
 async function recover({
@@ -130,7 +143,11 @@ async function recover({
   const stranded = await strandedManifests(ledger.statements);
   if (stranded.length > 0) await markPending(db, stranded);
   const hadTables = await dropFreshLedger(ledger.statements);
-  return (await dropWorkTable(db)) || hadTables;
+  try {
+    return (await dropWorkTable(db)) || hadTables;
+  } catch (error) {
+    throw new WorkTableHeld('the work table stays', { cause: error });
+  }
 }
 
 async function rebuildUnderLock(

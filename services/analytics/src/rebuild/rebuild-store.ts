@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { limitLockWait } from '@lethe/platform/rebuild/table-locks.ts';
 import type { FamilyName } from '../domain/families.ts';
 import type { AnalyticsDatabase } from '../store.ts';
 import type { ChunkPart, StoredChunk } from './chunks.ts';
@@ -8,12 +9,15 @@ export async function createWorkTable(db: AnalyticsDatabase): Promise<void> {
   await sql`create table rebuild_chunks (manifest_id uuid primary key)`.execute(db);
 }
 
-/** Answers whether there was one. */
+/** Answers whether there was one. Throws STORE_UNAVAILABLE when somebody, such as a dump, holds it. */
 export async function dropWorkTable(db: AnalyticsDatabase): Promise<boolean> {
   const { rows } = await sql<{ present: boolean }>`
     select to_regclass(current_schema() || '.rebuild_chunks') is not null as present`.execute(db);
   if (rows[0]?.present !== true) return false;
-  await sql`drop table rebuild_chunks`.execute(db);
+  await db.transaction().execute(async (tx) => {
+    await limitLockWait(tx);
+    await sql`drop table rebuild_chunks`.execute(tx);
+  });
   return true;
 }
 
