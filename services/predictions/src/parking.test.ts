@@ -24,6 +24,7 @@ import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import {
   GetParkedStreamRequest,
   ListParkedStreamsRequest,
+  ParkedStreamRef,
   ReplayParkedStreamsRequest,
   type ReplayParkedStreamsResponse,
   ReplayState,
@@ -255,9 +256,18 @@ describe('parking of predictions', function () {
       [1n, 3n],
     );
     assert.equal(second.nextPageToken, '');
-    for (const pageToken of ['x', '-1']) {
+    for (const pageToken of ['x', '-1', '9223372036854775808']) {
       const wrong = GetParkedStreamRequest.create({ ref, pageToken });
       await assert.rejects(handlers().getParkedStream(wrong, call), { reason: 'INVALID_FIELDS' });
+    }
+    const nowhere = { ...ref, partition: 2 ** 31 };
+    const wrong = GetParkedStreamRequest.create({ ref: nowhere });
+    await assert.rejects(handlers().getParkedStream(wrong, call), { reason: 'INVALID_FIELDS' });
+    const ofNowhere = Buffer.from(ParkedStreamRef.encode(nowhere).finish()).toString('base64url');
+    for (const pageToken of ['x', ofNowhere]) {
+      const request = ListParkedStreamsRequest.create({ pageToken });
+      const list = handlers().listParkedStreams(request, call);
+      await assert.rejects(list, { reason: 'INVALID_FIELDS' });
     }
     for (const filter of [{ tenantId: 'bolt' }, { reason: 'TAMPERED' }, { stream: 'nothing' }]) {
       const none = await handlers().listParkedStreams(

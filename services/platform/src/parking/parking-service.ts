@@ -121,11 +121,16 @@ async function* allStreams<Schema>(db: Kysely<Schema>): AsyncIterable<ParkedStre
 }
 
 function idOf(ref: ParkedStreamRef | undefined): ParkedStreamId {
-  if (ref !== undefined && ref.topic !== '' && ref.stream !== '') return ref;
+  if (ref !== undefined && ref.topic !== '' && ref.stream !== '' && isPartition(ref)) return ref;
   const description = 'must name a parked stream: topic, partition, tenant_id, stream';
   throw new ServiceError('INVALID_FIELDS', 'the stream is not named', {
     violations: [{ field: 'ref', description }],
   });
+}
+
+/** The database has no higher one, and would refuse it with an error of its own. */
+function isPartition({ partition }: ParkedStreamRef): boolean {
+  return partition < 2 ** 31;
 }
 
 function refOf({ topic, partition, tenantId, stream }: ParkedStreamId): ParkedStreamRef {
@@ -201,15 +206,25 @@ function wrongToken(): ServiceError {
 
 function parseStreamToken(text: string): ParkedStreamId | undefined {
   if (text === '') return undefined;
+  const ref = decodeRef(text);
+  if (ref === undefined || !isPartition(ref) || streamToken(ref) !== text) throw wrongToken();
+  return ref;
+}
+
+function decodeRef(text: string): ParkedStreamRef | undefined {
   try {
     return ParkedStreamRef.decode(Buffer.from(text, 'base64url'));
   } catch {
     // Whatever the decoder says of it: no answer has given these bytes.
-    throw wrongToken();
+    return undefined;
   }
 }
 
+/** The highest that the database has, 2^63 - 1; it would refuse another with an error of its own. */
+const sequenceMax = 9_223_372_036_854_775_807n;
+
 function parseSequenceToken(text: string): bigint {
-  if (!/^\d{0,19}$/.test(text)) throw wrongToken();
-  return BigInt(text === '' ? 0 : text);
+  const sequence = /^\d{0,19}$/.test(text) ? BigInt(text === '' ? 0 : text) : undefined;
+  if (sequence === undefined || sequence > sequenceMax) throw wrongToken();
+  return sequence;
 }
