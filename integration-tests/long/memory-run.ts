@@ -4,6 +4,7 @@ import { Grain } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { mintOf } from '../harness/access-tokens.ts';
 import { openApi, type Api } from '../harness/api.ts';
 import { figuresComplete, queryMetric } from '../harness/figures.ts';
+import { recordsOnLog } from '../harness/killed-tour.ts';
 import { jsonLine, type LetheResult, startLethe } from '../harness/lethe.ts';
 import type { ProcessKeeper } from '../harness/processes.ts';
 import { startServer } from '../harness/server.ts';
@@ -37,6 +38,8 @@ export interface MemoryRun {
   /** Events that the server answered. */
   readonly events: number;
   readonly accepted: number;
+  /** On the log at the end; a ticket's milestones are records too. */
+  readonly records: number;
   /** From the first registration to the last acknowledgement. */
   readonly sendMs: number;
   /** Until all of it was in the ledger as well. */
@@ -95,13 +98,14 @@ export async function runForMemory(
   if (sent.exitCode !== 0) throw new Error(`the send ended with ${sent.exitCode}: ${sent.stderr}`);
   await figuresComplete(api, tokenOf(dataFolder), Grain.GRAIN_TOTAL);
   const inLedgerMs = Date.now() - startedMs;
+  const records = recordsOnLog(dataFolder);
   if (options.onSnapshot !== undefined) options.onSnapshot(await takeSnapshot(probeFile));
   api.close();
   await server.stop();
   const { tally, tookMs } = jsonLine<Loaded>(sent);
   const answered = Object.values(tally.counts).reduce((sum, count) => sum + count, 0);
   const accepted = tally.counts['accepted'] ?? 0;
-  return { samples, events: answered, accepted, sendMs: tookMs, inLedgerMs };
+  return { samples, events: answered, accepted, records, sendMs: tookMs, inLedgerMs };
 }
 
 /** A tenant that need not have events: how far the ledger is complete is the same for all. */
