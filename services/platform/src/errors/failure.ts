@@ -5,7 +5,7 @@ import { ServiceError } from './service-error.ts';
 /** What a log line says of a failure. */
 export interface FailureFields {
   readonly reason: Reason;
-  /** Of a defect: see `placeOf`. */
+  /** Of a defect: see `placeOf`. Of a call that did not come through: what the transport says of it. */
   readonly problem?: string;
 }
 
@@ -21,14 +21,25 @@ export function reasonOf(failure: unknown): Reason {
  */
 export function failureFields(failure: unknown): FailureFields {
   const reason = reasonOf(failure);
-  if (failure instanceof ServiceError && reason !== 'INTERNAL_DEFECT') return { reason };
+  if (failure instanceof ServiceError && reason !== 'INTERNAL_DEFECT') {
+    const problem = problemOf(failure);
+    return problem === undefined ? { reason } : { reason, problem };
+  }
   return { reason, problem: placeOf(originOf(failure)) };
 }
 
-/** A failure in words: the message of our own errors, of any other the place. */
+/** What a failure says that is for logs alone; of one that was made of another, what that one says. */
+function problemOf(failure: unknown): string | undefined {
+  return failure instanceof ServiceError
+    ? (failure.problem ?? problemOf(failure.cause))
+    : undefined;
+}
+
+/** A failure in words, for logs and health: the message of our own errors and their problem, of any other the place. */
 export function failureText(failure: unknown): string {
   const said = failure instanceof ServiceError ? failure.message : placeOf(failure);
-  return `${reasonOf(failure)}: ${said}`;
+  const problem = problemOf(failure);
+  return `${reasonOf(failure)}: ${said}${problem === undefined ? '' : ` (${problem})`}`;
 }
 
 /** The class of an error, its code and the innermost line of the code that threw it; nothing of its message. */

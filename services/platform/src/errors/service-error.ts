@@ -12,6 +12,8 @@ export interface ServiceErrorDetails {
   readonly retryDelayMs?: number;
   /** Which limit was reached, by its name in the catalogue of limits; `ErrorInfo.metadata["limit"]` for the caller. */
   readonly limit?: string;
+  /** What only this process may say, in its log: addresses, and words of a transport. Never a value. */
+  readonly problem?: string;
   readonly cause?: unknown;
 }
 
@@ -26,6 +28,7 @@ export class ServiceError extends Error {
   readonly violations: readonly FieldViolation[];
   readonly retryDelayMs: number | undefined;
   readonly limit: string | undefined;
+  readonly problem: string | undefined;
 
   constructor(reason: Reason, message?: string, details: ServiceErrorDetails = {}) {
     super(message ?? reasons[reason].meaning, { cause: details.cause });
@@ -34,6 +37,7 @@ export class ServiceError extends Error {
     this.violations = details.violations ?? [];
     this.retryDelayMs = details.retryDelayMs;
     this.limit = details.limit;
+    this.problem = details.problem;
   }
 }
 

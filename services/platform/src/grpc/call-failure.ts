@@ -24,7 +24,8 @@ export function isLostOnTheWay(error: unknown): boolean {
 
 /**
  * A failed call as the other side threw it: reason, message, violations and delay. What only the transport knows of
- * becomes SERVICE_UNAVAILABLE, CALL_TIMED_OUT or CERTIFICATE_REFUSED; anything else is passed on.
+ * becomes SERVICE_UNAVAILABLE, CALL_TIMED_OUT or CERTIFICATE_REFUSED; anything else is passed on. Its words name
+ * addresses and certificates within the platform: they are the error's `problem`, as the message goes to callers.
  */
 export function serviceErrorOf(error: unknown, service: ServiceName): unknown {
   if (!isGrpcFailure(error)) return error;
@@ -32,8 +33,11 @@ export function serviceErrorOf(error: unknown, service: ServiceName): unknown {
   if (said === undefined) return transportError(error, service);
   const { reason, violations, retryDelayMs } = said;
   if (refusalsOfOurs.has(reason)) {
-    const message = `The service ${service} refuses the certificate of this one: ${error.details}`;
-    return new ServiceError('CERTIFICATE_REFUSED', message, { cause: error });
+    const message = `The service ${service} refuses the certificate of this one.`;
+    return new ServiceError('CERTIFICATE_REFUSED', message, {
+      problem: error.details,
+      cause: error,
+    });
   }
   return new ServiceError(reason, error.details, {
     violations,
@@ -52,7 +56,7 @@ const untrusted = /certificate|self[- ]signed|Hostname\/IP/i;
 
 function transportError(error: GrpcFailure, service: ServiceName): ServiceError {
   const [reason, message] = wordsFor(error, service);
-  return new ServiceError(reason, message, { cause: error });
+  return new ServiceError(reason, message, { problem: error.details, cause: error });
 }
 
 function wordsFor({ code, details }: GrpcFailure, service: ServiceName): [Reason, string?] {
@@ -60,14 +64,11 @@ function wordsFor({ code, details }: GrpcFailure, service: ServiceName): [Reason
     return ['CALL_TIMED_OUT', `The service ${service} did not answer in time.`];
   }
   if (code === status.UNAVAILABLE && untrusted.test(details)) {
-    return [
-      'CERTIFICATE_REFUSED',
-      `The certificate that ${service} shows is not taken: ${details}`,
-    ];
+    return ['CERTIFICATE_REFUSED', `The certificate that ${service} shows is not taken.`];
   }
   // Cancelled, and not by us: the connection went away under the call.
   if (code === status.UNAVAILABLE || code === status.CANCELLED) {
-    return ['SERVICE_UNAVAILABLE', `The service ${service} cannot be reached: ${details}`];
+    return ['SERVICE_UNAVAILABLE', `The service ${service} cannot be reached.`];
   }
   return code === status.UNIMPLEMENTED ? ['METHOD_NOT_LISTED'] : ['INTERNAL_DEFECT'];
 }

@@ -5,6 +5,7 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import type { Server } from '@grpc/grpc-js';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
+import { failureFields, failureText } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { type Clock, systemClock } from '../lifecycle/clock.ts';
 import { createLogger } from '../log/logger.ts';
@@ -98,7 +99,7 @@ type TlsWorld = ReturnType<typeof createTlsWorld>;
 const hasReason = (reason: string, words?: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ServiceError, String(error));
   assert.equal(error.reason, reason, error.message);
-  if (words !== undefined) assert.match(error.message, words);
+  if (words !== undefined) assert.match(failureText(error), words);
   return true;
 };
 
@@ -155,6 +156,19 @@ describe('an internal port', () => {
   it('takes a service by the name in its certificate, wherever it runs', async () => {
     const port = await world.serve(world.open(world.ofService('tickets')));
     await call(port, world.open(world.ofService('analytics')));
+  });
+
+  it('tells the log, not the caller, at which address a service is not to be reached', async () => {
+    const port = await freePort();
+    const away = await call(port, world.open(world.ofService('analytics'))).catch(
+      (error: unknown) => error,
+    );
+    assert.ok(away instanceof ServiceError);
+    assert.equal(away.reason, 'SERVICE_UNAVAILABLE');
+    assert.equal(away.message, 'The service tickets cannot be reached.');
+    assert.match(failureFields(away).problem ?? '', new RegExp(`:${port}`));
+    const outer = new ServiceError('KEYS_UNAVAILABLE', undefined, { cause: away });
+    assert.match(failureFields(outer).problem ?? '', new RegExp(`:${port}`));
   });
 
   it('refuses a caller of another authority, and says so', async () => {
