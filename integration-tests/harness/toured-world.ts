@@ -48,7 +48,7 @@ export async function touredWorld(): Promise<TouredWorld> {
   return await shared().world;
 }
 
-export const touredWorldTimeoutMs = 240_000;
+export const touredWorldTimeoutMs = 600_000;
 
 async function tour(folder: string, keeper: ProcessKeeper): Promise<TouredWorld> {
   const dataFolder = join(folder, 'data');
