@@ -43,6 +43,7 @@ export async function exchangeTables<Schema>(tx: Transaction<Schema>): Promise<v
   for (const table of derivedTables) {
     const { name } = table;
     const indexes = await indexesOf(tx, name);
+    for (const grant of await grantsOf(tx, table)) await run(tx, grant);
     // No copy is kept: an erasure would not find it.
     await run(tx, `drop table ${name}`);
     await run(tx, `alter table ${freshOf(table)} rename to ${name}`);
@@ -50,6 +51,21 @@ export async function exchangeTables<Schema>(tx: Transaction<Schema>): Promise<v
       await run(tx, `alter index ${workPrefix}${index.name} rename to ${index.name}`);
     }
   }
+}
+
+/** What gives the fresh table's readers the rights that others than its owner have on the live one. */
+async function grantsOf<Schema>(
+  tx: Transaction<Schema>,
+  table: DerivedTable,
+): Promise<readonly string[]> {
+  const { rows } = await sql<{ statement: string }>`
+    select format('grant %s on %I to %s%s', privilege_type, ${freshOf(table)}::text,
+      case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
+      case when is_grantable then ' with grant option' else '' end) as statement
+    from pg_class, aclexplode(relacl)
+    where relnamespace = current_schema()::regnamespace and relname = ${table.name}
+      and grantee <> relowner`.execute(tx);
+  return rows.map(({ statement }) => statement);
 }
 
 /** Whether a rebuild that runs, or one that died, has anything here. */

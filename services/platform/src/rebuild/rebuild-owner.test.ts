@@ -533,6 +533,30 @@ describe('the rebuild of an event owner', () => {
     assert.equal(await removeRebuildWork(world.db, world.ports.clock), false);
   });
 
+  it('keeps the rights that were given to others', async () => {
+    await appendSome();
+    await world.relay();
+    await sql`create role "rebuild Reader"`.execute(world.db);
+    const rights = async (): Promise<readonly unknown[]> => {
+      const { rows } = await sql`
+        select relname, pg_get_userbyid(grantee) as grantee, privilege_type, is_grantable
+        from pg_class, aclexplode(relacl) where relnamespace = current_schema()::regnamespace
+          and grantee <> relowner order by 1, 2, 3`.execute(world.db);
+      return rows;
+    };
+    try {
+      await sql`grant select on streams, records to "rebuild Reader"`.execute(world.db);
+      await sql`grant delete on records to "rebuild Reader" with grant option`.execute(world.db);
+      const before = await rights();
+      assert.equal(before.length, 3);
+      assert.equal((await rebuild()).swapped, true);
+      assert.deepEqual(await rights(), before);
+    } finally {
+      await sql`drop owned by "rebuild Reader"`.execute(world.db);
+      await sql`drop role "rebuild Reader"`.execute(world.db);
+    }
+  });
+
   it('cleans up what one that died left, whoever comes first', async function () {
     if (!isPglite(world.db)) this.skip();
     await appendSome();
