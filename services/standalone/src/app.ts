@@ -10,6 +10,7 @@ import type { StandaloneConfig } from './config.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { serveHealth } from './health.ts';
+import { warnOfKeptAside } from './kept-aside.ts';
 import { openSigningKey, publicKeyOf, publicPemOf } from './key-files.ts';
 import { addReflection } from './reflection.ts';
 import { openStores } from './stores.ts';
@@ -49,6 +50,7 @@ export async function startStandalone(
   try {
     const folder = await openDataFolder(config.dataFolder);
     undo.push(async () => folder.release());
+    await warnOfKeptAside(folder, runtime.logger);
     return await startInFolder(config, runtime, folder, undo);
   } catch (error) {
     const explained = await explainFullDisk(error, config.dataFolder);

@@ -5,15 +5,14 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { reasons } from '@lethe/proto/reasons.ts';
 import { parseConfig } from './config.ts';
-import type { Finding } from './repair/finding.ts';
-import { repairFolder } from './repair/repair-folder.ts';
+import { repairFolder, type RepairReport } from './repair/repair-folder.ts';
 
 /**
  * What `lethe repair` is told, over the IPC channel. The process is one of its own because the embedded stores may spin
  * or abort on damaged files; it takes the settings of the server, and `LETHE_REPAIR=look` to change nothing.
  */
 export type RepairMessage =
-  | { readonly type: 'report'; readonly findings: readonly Finding[]; readonly isCutShort: boolean }
+  | ({ readonly type: 'report' } & RepairReport)
   | {
       readonly type: 'failed';
       readonly reason: string;

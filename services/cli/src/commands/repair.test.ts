@@ -5,19 +5,22 @@ import type { RepairReport } from '../server/run-repair.ts';
 import { captureSurroundings } from '../testing/captured.ts';
 import { defineRepair } from './repair.ts';
 
-const sound: RepairReport = { findings: [], isCutShort: false };
+const sound: RepairReport = { findings: [], isCutShort: false, keptAside: [] };
 const finding = { store: 'ledger', what: 'rows of 2 chunks', action: 'delete them' } as const;
 const mendable: RepairReport = {
   findings: [{ ...finding, state: 'mendable' }],
   isCutShort: false,
+  keptAside: [],
 };
 const mended: RepairReport = {
   findings: [{ ...finding, state: 'mended', action: 'deleted them' }],
   isCutShort: false,
+  keptAside: [],
 };
 const lost: RepairReport = {
   findings: [{ store: 'keys', state: 'lost', what: 'the keyring', action: 'restore it' }],
   isCutShort: true,
+  keptAside: [],
 };
 
 /** Runs the command over these answers of the process that looks and mends. */
@@ -77,6 +80,20 @@ describe('lethe repair', () => {
     const { exitCode, out } = await repair(['--yes', '--json'], { look: mendable, mend: mended });
     assert.equal(exitCode, 0);
     assert.deepEqual(JSON.parse(out), { ...mended });
+  });
+
+  it('names what earlier repairs have kept, as no erasure reaches it', async () => {
+    const name = 'log.sqlite.damaged-2026-11-22T10-15-00Z';
+    const keptAside = [{ name, sinceMs: Date.UTC(2026, 10, 22, 10, 15) }];
+    const { exitCode, out } = await repair([], { look: { ...sound, keptAside } });
+    assert.equal(exitCode, 0);
+    assert.match(
+      out,
+      /^Nothing to repair\.\n\nDamaged files that a repair kept\. No erasure reaches/,
+    );
+    assert.ok(out.endsWith(`  ${name}\n`));
+    const json = await repair(['--json'], { look: { ...sound, keptAside } });
+    assert.deepEqual(JSON.parse(json.out), { ...sound, keptAside });
   });
 
   it('ends with 1 when something cannot be mended, and says that it saw no further', async () => {

@@ -59,8 +59,10 @@ async function repair(
 }
 
 function write(report: RepairReport, { json }: RepairOptions, { terminal }: Surroundings): void {
-  if (json) writeJson(terminal, { ...report, findings: [...report.findings] });
-  else terminal.out(reportText(report, terminal.columns, terminal.outStyle));
+  if (json) {
+    const { findings, keptAside } = report;
+    writeJson(terminal, { ...report, findings: [...findings], keptAside: [...keptAside] });
+  } else terminal.out(reportText(report, terminal.columns, terminal.outStyle));
 }
 
 async function confirm({ terminal }: Surroundings): Promise<void> {

@@ -18,6 +18,7 @@ const messageSchema = z.discriminatedUnion('type', [
     type: z.literal('report'),
     findings: z.array(findingSchema),
     isCutShort: z.boolean(),
+    keptAside: z.array(z.object({ name: z.string(), sinceMs: z.number() })),
   }),
   z.object({
     type: z.literal('failed'),
@@ -34,6 +35,8 @@ export interface RepairReport {
   readonly findings: readonly Finding[];
   /** A damage stands before stores that can only be judged once it is mended. */
   readonly isCutShort: boolean;
+  /** Damaged files that repairs have kept in the data folder, oldest first: erasures do not reach them. */
+  readonly keptAside: readonly { readonly name: string; readonly sinceMs: number }[];
 }
 
 /**

@@ -10,6 +10,7 @@ import { publishPrivacyAgain } from '@lethe/privacy/publish-again.ts';
 import type { PrivacySchema } from '@lethe/privacy/schema.ts';
 import { type DataFolder, holdDataFolder, requireFormat } from '../data-folder.ts';
 import { explainFullDisk } from '../full-disk.ts';
+import { asideName, type KeptAside, listKeptAside } from '../kept-aside.ts';
 import { openDatabases, openEventLog } from '../stores.ts';
 import { createApplyAhead } from './apply-ahead.ts';
 import type { Finding, Lost, Mendable } from './finding.ts';
@@ -34,6 +35,8 @@ export interface RepairReport {
   readonly findings: readonly Finding[];
   /** A damage stands before stores that can only be judged without it. */
   readonly isCutShort: boolean;
+  /** What this run and earlier ones have kept. */
+  readonly keptAside: readonly KeptAside[];
 }
 
 /**
@@ -48,7 +51,8 @@ export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
   }
   const folder = await holdDataFolder(wish.dataFolder);
   try {
-    return await repairHeld(folder, wish);
+    const report = await repairHeld(folder, wish);
+    return { ...report, keptAside: await listKeptAside(folder) };
   } catch (error) {
     throw await explainFullDisk(error, wish.dataFolder);
   } finally {
@@ -58,7 +62,10 @@ export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
 
 type Found = readonly (Mendable | Lost)[];
 
-async function repairHeld(folder: DataFolder, wish: RepairWish): Promise<RepairReport> {
+async function repairHeld(
+  folder: DataFolder,
+  wish: RepairWish,
+): Promise<Omit<RepairReport, 'keptAside'>> {
   const findings: Finding[] = [];
   const aside = asideAt(wish.clock);
   /** Answers whether the stores behind can be judged. */
@@ -101,10 +108,10 @@ async function settled(found: Mendable | Lost, dryRun: boolean): Promise<Finding
   return { store, state: 'mended', what, action: await found.mend() };
 }
 
-/** `log.sqlite` to `log.sqlite.damaged-2026-11-22T10-15-00Z`. */
+/** One moment for all that this run keeps. */
 function asideAt(clock: Clock): Aside {
-  const moment = new Date(clock.nowMs()).toISOString().replace(/\.\d+/, '').replaceAll(':', '-');
-  return (file) => `${file}.damaged-${moment}`;
+  const nowMs = clock.nowMs();
+  return (file) => asideName(file, nowMs);
 }
 
 async function openOrLose(
