@@ -8,6 +8,7 @@ import { freePort } from './free-port.ts';
 /** The HTTP front over the in-process engine (clickhouse-front.ts), as a process with a folder of its own. */
 export interface LocalClickHouse {
   readonly url: string;
+  readonly folder: string;
   readonly passwordFile: string;
   readonly pid: number | undefined;
   /** Kills it and removes every file. */
@@ -46,5 +47,5 @@ export async function startLocalClickHouse(): Promise<LocalClickHouse> {
     await destroy();
     throw error;
   }
-  return { url: `http://127.0.0.1:${port}`, passwordFile, pid: child.pid, destroy };
+  return { url: `http://127.0.0.1:${port}`, folder, passwordFile, pid: child.pid, destroy };
 }

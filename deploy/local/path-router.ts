@@ -18,6 +18,8 @@ export interface Route {
 
 export interface PathRouter {
   readonly address: string;
+  /** Breaks off what is under way to this address. */
+  cut(address: string): void;
   close(): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ export async function startPathRouter({
   if (bound === null || typeof bound === 'string') throw new Error('no port');
   return {
     address: `127.0.0.1:${bound.port}`,
+    cut: (upstream) => sessions.get(upstream)?.destroy(),
     close: async () => {
       for (const session of [...sessions.values(), ...incoming]) session.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -7,7 +7,7 @@ import { type LocalClickHouse, startLocalClickHouse } from './clickhouse.ts';
 import { freePort } from './free-port.ts';
 import { type LocalBroker, startLocalBroker } from './kafka.ts';
 import { writeIdentities } from './local-identities.ts';
-import { startPathRouter } from './path-router.ts';
+import { type PathRouter, startPathRouter } from './path-router.ts';
 import { findPostgresBinaries, type LocalPostgres, startLocalPostgres } from './postgres.ts';
 import { provisionVault } from './provisioned-vault.ts';
 import { type ServiceProcess, serviceProcess } from './service-process.ts';
@@ -39,10 +39,12 @@ export interface SixProcesses {
   anotherOf(name: ServiceName): Promise<ServiceProcess>;
   /** From now on new calls of a service go to this process of it. */
   routeTo(process: ServiceProcess): void;
+  /** Breaks off the calls that are under way to a process. */
+  cutCallsTo(process: ServiceProcess): void;
   /** Runs statements as the superuser of PostgreSQL. */
   sql(statements: string): void;
   /** The rows of one query, their columns as text. */
-  query(select: string): readonly (readonly string[])[];
+  readonly query: (select: string) => readonly (readonly string[])[];
   /** Ends everything and removes every file. */
   stop(): Promise<void>;
 }
@@ -98,7 +100,8 @@ async function startAll(
   await Promise.all(serviceNames.map((name) => service(name).untilServing(servingWithinMs)));
   const routed = new Map<string, string>();
   for (const { name, publicAddress } of services.values()) routed.set(name, publicAddress);
-  const address = await startRouter(services, routed, folder, ends);
+  const router = await startRouter(services, routed, folder, ends);
+  const { address } = router;
   const info = { address, healthAddress: address, pid: process.pid };
   writeFileSync(path.join(folder, 'server.json'), `${JSON.stringify(info)}\n`);
   const anotherOf = async (name: ServiceName) => {
@@ -107,9 +110,10 @@ async function startAll(
     return another;
   };
   const routeTo = ({ name, publicAddress }: ServiceProcess) => void routed.set(name, publicAddress);
+  const cutCallsTo = ({ publicAddress }: ServiceProcess) => router.cut(publicAddress);
   const query = (select: string) => queryRows(systems.postgres, select);
   const known = { dataFolder: folder, address, services, service, anotherOf };
-  return { ...systems, ...known, routeTo, sql, query, stop };
+  return { ...systems, ...known, routeTo, cutCallsTo, sql, query, stop };
 }
 
 type End = () => Promise<void>;
@@ -181,7 +185,7 @@ async function startRouter(
   routed: ReadonlyMap<string, string>,
   folder: string,
   ends: End[],
-): Promise<string> {
+): Promise<PathRouter> {
   const isWell = async (process: ServiceProcess): Promise<boolean> => {
     const said = await process.health();
     return said?.phase === 'serving' && said.problems.length === 0;
@@ -202,7 +206,7 @@ async function startRouter(
     },
   });
   ends.push(async () => await router.close());
-  return router.address;
+  return router;
 }
 
 /** A role and a schema of its own for each service. */

@@ -17,16 +17,20 @@ export async function violationsIn(dataFolder: string): Promise<readonly string[
   const tables = await openTables(dataFolder);
   try {
     const owned = await ownedPartitions(tables);
-    return [
-      ...owned.flatMap((partition) => sequenceViolations(log, partition)),
-      ...unknownPartitions(log, owned),
-      ...repeatedEvents(log.records),
-      ...positionGaps(log.records),
-      ...(await tableViolations(tables)),
-    ];
+    return [...logViolations(log, owned), ...(await tableViolations(tables))];
   } finally {
     await tables.close();
   }
+}
+
+/** The laws of the log alone, and of what its owners' tables say of it. `log` has no record that a tombstone removes. */
+export function logViolations(log: StoredLog, owned: readonly OwnedPartition[]): readonly string[] {
+  return [
+    ...owned.flatMap((partition) => sequenceViolations(log, partition)),
+    ...unknownPartitions(log, owned),
+    ...repeatedEvents(log.records),
+    ...positionGaps(log.records),
+  ];
 }
 
 function sequenceViolations(log: StoredLog, owned: OwnedPartition): readonly string[] {
