@@ -22,4 +22,16 @@ export const storeReasons = {
       'The ledger lacks chunks that the database knows to be in it: it lost them, or is older.',
     next: 'Stop the server and run `lethe repair`: the database holds their rows. See docs/operators/repair.md.',
   },
+  SYSTEM_UNUSABLE: {
+    code: 'FAILED_PRECONDITION',
+    meaning:
+      'A system that the server was given (Kafka, PostgreSQL, Vault, AWS KMS, ClickHouse) does not answer, refuses its login, or is one that Lethe cannot run on.',
+    next: 'Do what the message says, and start again; docs/operators/standalone-on-real-systems.md has the settings of each system.',
+  },
+  STORES_ELSEWHERE: {
+    code: 'FAILED_PRECONDITION',
+    meaning:
+      'The data folder was used with other stores: one that lay in the folder is now to lie on a real system, or the other way round.',
+    next: 'Start with the same systems as before, or choose another folder.',
+  },
 } as const;

@@ -55,6 +55,16 @@ describe('the lethe command', () => {
       ['token', '--ttl', '61m'],
       /--ttl {2}must be from 1s to 1h/,
     ],
+    [
+      'a password on the command line',
+      ['up', '--postgres', 'postgresql://me:secret-word@db/lethe'],
+      /--postgres {2}must not hold a password.*LETHE_POSTGRES_PASSWORD_FILE/,
+    ],
+    [
+      'a password in a parameter',
+      ['up', '--postgres', 'postgresql://me@db/lethe?password=secret-word'],
+      /--postgres {2}must not hold a password/,
+    ],
     ['a day that does not exist', ['query', 'created', '--from', '2024-13-01'], /--from/],
     [
       'a filter without a value',

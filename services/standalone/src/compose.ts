@@ -7,10 +7,13 @@ import { parseConfig as parseKeysConfig } from '@lethe/keys/config.ts';
 import type { Kms } from '@lethe/keys/kms/port.ts';
 import type { Databases } from '@lethe/platform/database/databases.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
+import { tracedEventLog } from '@lethe/platform/event-log/traced-event-log.ts';
 import type { InProcessNetwork } from '@lethe/platform/grpc/in-process.ts';
+import { tracedPeers, tracedService } from '@lethe/platform/grpc/traced-calls.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import { noTelemetry, type Telemetry } from '@lethe/platform/telemetry/port.ts';
 import { createPredictions } from '@lethe/predictions/app.ts';
 import { parseConfig as parsePredictionsConfig } from '@lethe/predictions/config.ts';
 import { createPrivacy } from '@lethe/privacy/app.ts';
@@ -33,8 +36,12 @@ export interface SharedPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  /** Of each service; default: none. */
+  readonly telemetryOf?: (service: ServiceName) => Telemetry;
   /** Settings of the services by variable name, as their own processes would read them. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Which stores are servers, for which the rules of one process alone do not hold. */
+  readonly servers?: { readonly database: boolean; readonly ledger: boolean };
   /** Another name for the ledger's database, where several compositions share one ClickHouse. */
   readonly ledgerDatabase?: string;
 }
@@ -45,15 +52,16 @@ export interface SharedPorts {
  */
 export function composeServices(shared: SharedPorts): ReadonlyMap<ServiceName, Service> {
   const { databases, eventLog, clickHouse, kms, network, clock, randomBytes, env } = shared;
+  const { telemetryOf = () => noTelemetry } = shared;
   const portsOf = (service: ServiceName) => ({
-    peers: network.peersFor(service),
-    eventLog,
+    peers: tracedPeers(network.peersFor(service), telemetryOf(service), clock),
+    eventLog: tracedEventLog(eventLog, telemetryOf(service), clock),
     clock,
     randomBytes,
     logger: shared.logger.child({ service }),
+    telemetry: telemetryOf(service),
   });
-  const keysConfig = { ...parseKeysConfig(env), holdersEndWithProcess: true };
-  const analyticsConfig = { ...parseAnalyticsConfig(env), ledgerStatementsMax: 1 };
+  const { keysConfig, analyticsConfig } = configsOf(shared);
   const services: [ServiceName, Service][] = [
     ['keys', createKeys(keysConfig, { ...portsOf('keys'), db: databases.database('keys'), kms })],
     [
@@ -92,6 +100,26 @@ export function composeServices(shared: SharedPorts): ReadonlyMap<ServiceName, S
       }),
     ],
   ];
-  for (const [name, service] of services) network.register(name, service.internalApi);
-  return new Map(services);
+  const traced = services.map(
+    ([name, service]) => [name, tracedService(service, telemetryOf(name), clock)] as const,
+  );
+  for (const [name, service] of traced) network.register(name, service.internalApi);
+  return new Map(traced);
+}
+
+/** What keys and analytics are told that they cannot know. */
+function configsOf({ env, servers }: SharedPorts) {
+  const keysConfig = parseKeysConfig(env);
+  const analyticsConfig = parseAnalyticsConfig(env);
+  return {
+    // A database that others can reach may have leased keys to a process that still lives, on another machine.
+    keysConfig: {
+      ...keysConfig,
+      holdersEndWithProcess: servers?.database === true ? keysConfig.holdersEndWithProcess : true,
+    },
+    analyticsConfig: {
+      ...analyticsConfig,
+      ledgerStatementsMax: servers?.ledger === true ? analyticsConfig.ledgerStatementsMax : 1,
+    },
+  };
 }

@@ -1,10 +1,16 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
+import { parseTogether } from '@lethe/platform/config/parse-together.ts';
 import { limitSettings, limitsOf } from '@lethe/platform/grpc/limits-config.ts';
 import type { ServerLimits } from '@lethe/platform/grpc/limits.ts';
+import {
+  parseTelemetryConfig,
+  type TelemetryConfig,
+} from '@lethe/platform/telemetry/config.ts';
+import { parseRealSystems, type RealSystems } from './systems-config.ts';
 
-/** What standalone runs with. Everything else has its embedded default. */
+/** What standalone runs with. */
 export interface StandaloneConfig {
   /** Absolute path of the data folder. */
   readonly dataFolder: string;
@@ -17,6 +23,10 @@ export interface StandaloneConfig {
   /** How long running calls may take to finish after a stop was asked for. */
   readonly shutdownGraceMs: number;
   readonly limits: ServerLimits;
+  /** Undefined: off. */
+  readonly telemetry: TelemetryConfig | undefined;
+  /** What does not lie in the data folder. */
+  readonly systems: RealSystems;
 }
 
 const portSchema = z.coerce.number().int().min(0).max(65_535);
@@ -31,9 +41,18 @@ const environment = z.object({
   ...limitSettings,
 });
 
-/** Pure; collects every problem. Throws CONFIG_INVALID with a violation per setting. */
+/**
+ * Collects every problem; reads the files that are named, connects to nothing. Throws CONFIG_INVALID with a violation
+ * per setting.
+ */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): StandaloneConfig {
-  const data = parseEnvironment('standalone', environment, env);
+  const { data, systems, telemetry } = parseTogether('standalone', {
+    data: () => parseEnvironment('standalone', environment, env),
+    systems: () => parseRealSystems(env),
+    // Whoever looks at one machine wants to see every call.
+    telemetry: () =>
+      parseTelemetryConfig('standalone', { LETHE_TELEMETRY_TRACE_RATIO: '1', ...env }),
+  });
   return Object.freeze({
     dataFolder: path.resolve(data.LETHE_DATA),
     host: data.LETHE_HOST,
@@ -42,5 +61,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     logLevel: data.LETHE_LOG_LEVEL,
     shutdownGraceMs: data.LETHE_SHUTDOWN_GRACE_MS,
     limits: limitsOf(data),
+    telemetry,
+    systems,
   });
 }

@@ -17,12 +17,13 @@ const refreshMs = 1_000;
  */
 export async function serveHealth(
   services: ReadonlyMap<ServiceName, Service>,
+  systemsProblem: () => string | undefined,
   host: string,
   port: number,
 ): Promise<HealthServer> {
   const health = new HealthImplementation();
   const refresh = () => {
-    let healthy = true;
+    let healthy = systemsProblem() === undefined;
     for (const [name, service] of services) {
       const serving = service.problem() === undefined;
       healthy &&= serving;

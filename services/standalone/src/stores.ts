@@ -6,6 +6,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { PGlite } from '@electric-sql/pglite';
 import { openKeyringKms } from '@lethe/keys/kms/keyring-kms.ts';
 import type { Kms } from '@lethe/keys/kms/port.ts';
+import type { Databases } from '@lethe/platform/database/databases.ts';
 import { createPgliteDatabases, pgliteOptions } from '@lethe/platform/database/pglite.ts';
 import type { PgliteDatabases } from '@lethe/platform/database/pglite.ts';
 import { createPgliteVacuum } from '@lethe/platform/database/pglite-vacuum.ts';
@@ -19,7 +20,11 @@ import { topics } from '@lethe/proto/topics.ts';
 import { openEmbeddedClickHouse } from './aggregate-store.ts';
 import type { DataFolder } from './data-folder.ts';
 import { explainFullDisk } from './full-disk.ts';
+import { assertSamePlaces, recordPlaces } from './places-record.ts';
 import { assertStoresFit } from './stores-fit.ts';
+import { type Places, placesOf } from './system-places.ts';
+import * as systems from './systems.ts';
+import type { RealSystems } from './systems-config.ts';
 
 /** What the stores tell whoever runs them. */
 export interface StoresRuntime {
@@ -28,41 +33,92 @@ export interface StoresRuntime {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Where a store's closing is noted, newest first. */
-export interface Closings {
-  push(close: () => Promise<void>): void;
-}
-
-/** The embedded stores of a data folder. */
+/** The stores of a server, each in its data folder or on a real system. */
 export interface Stores {
   readonly kms: Kms;
   readonly eventLog: EventLog;
-  readonly databases: PgliteDatabases;
+  readonly databases: Databases;
   readonly clickHouse: ClickHouseClient;
+  /** Which of them are servers. */
+  readonly servers: { readonly database: boolean; readonly ledger: boolean };
+  /** What somebody should look at, of the systems themselves. */
+  problem(): string | undefined;
+}
+
+export interface StoresWish {
+  readonly systems: RealSystems;
+  /** Statements that a ClickHouse server runs for this process at a time. */
+  readonly ledgerStatementsMax: number;
 }
 
 /**
  * Opens all stores of a folder that this process holds and looks whether they fit each other; throws what each opening
- * below throws, and what `assertStoresFit` throws.
+ * below throws, STORES_ELSEWHERE, and what `assertStoresFit` throws.
  */
 export async function openStores(
   folder: DataFolder,
+  wish: StoresWish,
   runtime: StoresRuntime,
-  closings: Closings,
+  closings: systems.Closings,
 ): Promise<Stores> {
-  const kms = await openKeyringKms({ path: folder.keyring, randomBytes });
+  const places: Places = placesOf(wish.systems);
+  await assertSamePlaces(folder, places);
+  // First what may be away or refuse: the embedded engines take seconds.
+  const real = await openReal(wish, runtime, closings);
+  const kms = real.kms ?? (await openKeyringKms({ path: folder.keyring, randomBytes }));
+  const eventLog = real.eventLog ?? openOwnLog(folder, runtime, closings);
+  const databases = real.databases ?? (await openOwnDatabases(folder, runtime, closings));
+  const clickHouse = real.clickHouse ?? (await openOwnLedger(folder, closings));
+  await assertStoresFit(folder, { eventLog, databases, clickHouse, isLogFile: !('log' in places) });
+  await recordPlaces(folder, places);
+  const servers = { database: 'database' in places, ledger: 'ledger' in places };
+  const problem = () => real.kms?.problem();
+  return { kms, eventLog, databases, clickHouse, servers, problem };
+}
+
+async function openReal(
+  { systems: { kafka, postgres, kms, clickHouse }, ledgerStatementsMax }: StoresWish,
+  runtime: StoresRuntime,
+  closings: systems.Closings,
+) {
+  return {
+    eventLog: kafka && (await systems.openKafka(kafka, runtime, closings)),
+    databases: postgres && (await systems.openDatabases(postgres, runtime, closings)),
+    kms: kms && (await systems.openServerKms(kms, runtime, closings)),
+    clickHouse: clickHouse && (await systems.openLedger(clickHouse, ledgerStatementsMax, closings)),
+  };
+}
+
+function openOwnLog(
+  folder: DataFolder,
+  runtime: StoresRuntime,
+  closings: systems.Closings,
+): EventLog {
   const eventLog = openEventLog(folder, runtime);
   closings.push(async () => await eventLog.close());
+  return eventLog;
+}
+
+async function openOwnDatabases(
+  folder: DataFolder,
+  runtime: StoresRuntime,
+  closings: systems.Closings,
+): Promise<Databases> {
   const databases = await openDatabases(folder, runtime);
   closings.push(async () => await databases.close());
   const vacuum = createPgliteVacuum({ databases, clock: systemClock, logger: runtime.logger });
   vacuum.start();
   closings.push(async () => await vacuum.stop());
+  return databases;
+}
+
+async function openOwnLedger(
+  folder: DataFolder,
+  closings: systems.Closings,
+): Promise<ClickHouseClient> {
   const clickHouse = await openClickHouse(folder);
   closings.push(async () => await clickHouse.close());
-  const stores = { kms, eventLog, databases, clickHouse };
-  await assertStoresFit(folder, stores);
-  return stores;
+  return clickHouse;
 }
 
 /** Throws STORE_DAMAGED, DATA_FOLDER_NEWER. */

@@ -12,6 +12,8 @@ export interface CommandSpec<Options extends z.ZodType> {
   /** What it does, in sentences; the summary comes first by itself. */
   readonly details?: string;
   readonly examples: readonly string[];
+  /** What else to know, below the examples. */
+  readonly after?: string;
   /** Declares the options to commander. */
   readonly declare?: (command: Command) => void;
   /** Parses what commander collected; the keys are the options' names in camel case. */
@@ -44,7 +46,8 @@ export function defineCommand<Options extends z.ZodType>(
   );
   spec.declare?.(command);
   const examples = spec.examples.map((example) => `  $ lethe ${example}`).join('\n');
-  command.addHelpText('after', `\nExamples:\n${examples}\n\n${exitCodesHelp}`);
+  const after = spec.after === undefined ? '' : `${spec.after}\n`;
+  command.addHelpText('after', `\nExamples:\n${examples}\n\n${after}${exitCodesHelp}`);
   command.action(async () => {
     const options = parseOptions(spec.options, command.opts());
     const { surroundings } = host;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { CliError } from '../failures/cli-error.ts';
 import { captureSurroundings } from '../testing/captured.ts';
 import type { Surroundings } from '../surroundings.ts';
-import { startServer } from './start-server.ts';
+import { type ServerWish, startServer } from './start-server.ts';
 
 const serverMain = fileURLToPath(new URL('../testing/server-process.ts', import.meta.url));
 // The waiting bounds are minutes: a clock whose sleeps never end keeps them out of these tests.
@@ -19,11 +19,15 @@ const patientClock = {
   },
 };
 
-const start = async (behaviour: string, wish: Partial<Surroundings> = {}) => {
+const start = async (
+  behaviour: string,
+  wish: Partial<Surroundings> = {},
+  systems: Partial<ServerWish> = {},
+) => {
   const { surroundings } = captureSurroundings({ clock: patientClock, ...wish });
   const childEnvironment = { BEHAVIOUR: behaviour };
   return await startServer(
-    { data: 'the folder', port: 7777 },
+    { data: 'the folder', port: 7777, ...systems },
     { ...surroundings, childEnvironment },
     serverMain,
   );
@@ -43,6 +47,36 @@ describe('the server of `lethe up`', () => {
 
   it('says why it cannot start', async () => {
     await assert.rejects(start('fails'), explained(/^Port 7480 is taken\.$/, 'PORT_IN_USE'));
+  });
+
+  it('is told of real systems by the variables of the services', async () => {
+    const systems = {
+      kafka: 'k:9092',
+      postgres: 'postgres://me@db/lethe',
+      vault: 'https://v:8200',
+      clickhouse: 'https://c:8443',
+    };
+    const server = await start('is elsewhere', {}, systems);
+    const said = [systems.kafka, systems.postgres, 'vault https://v:8200', systems.clickhouse];
+    assert.deepEqual(server.places, said);
+    await server.stop();
+  });
+
+  it('names the settings that it refuses as they were written', async () => {
+    await assert.rejects(start('refuses'), (error) => {
+      assert.ok(error instanceof CliError);
+      const { exitCode, brokenRules } = error.explanation;
+      assert.equal(exitCode, 2);
+      const fields = brokenRules.map(({ field }) => field);
+      assert.deepEqual(fields, ['--postgres', '--health-port', 'LETHE_POSTGRES_TLS']);
+      return true;
+    });
+  });
+
+  it('may say why it ends while it serves', async () => {
+    const server = await start('gives up');
+    await assert.rejects(server.died, explained(/^The disk is full\.$/, 'STORE_FULL'));
+    await server.stop();
   });
 
   it('is missed when it ends without a word', async () => {

@@ -13,11 +13,21 @@ export interface ServerWish {
   readonly data: string;
   readonly port?: number | undefined;
   readonly healthPort?: number | undefined;
+  /** Brokers, `host:port` with commas. */
+  readonly kafka?: string | undefined;
+  /** Without a password. */
+  readonly postgres?: string | undefined;
+  readonly vault?: string | undefined;
+  readonly clickhouse?: string | undefined;
+  /** Of an OpenTelemetry collector. */
+  readonly telemetry?: string | undefined;
 }
 
 export interface RunningServer {
   readonly address: string;
   readonly healthAddress: string;
+  /** Where the stores lie that are not in the data folder, such as "Kafka localhost:9092". */
+  readonly places: readonly string[];
   /** Rejects when the server ends without having been asked to; never resolves. */
   readonly died: Promise<never>;
   /** Asks it to finish, waits, and kills it when it does not. */
@@ -29,12 +39,18 @@ const startMaxMs = 120_000;
 const stopMaxMs = 20_000;
 
 const messageSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), address: z.string(), healthAddress: z.string() }),
+  z.object({
+    type: z.literal('ready'),
+    address: z.string(),
+    healthAddress: z.string(),
+    places: z.record(z.string(), z.string()).default({}),
+  }),
   z.object({
     type: z.literal('failed'),
     reason: z.string().optional(),
     message: z.string(),
     next: z.string().optional(),
+    violations: z.array(z.object({ field: z.string(), description: z.string() })).default([]),
   }),
 ]);
 
@@ -54,9 +70,12 @@ export async function startServer(
   const startedMs = clock.monotonicMs();
   const child = fork(serverMain, [], {
     env: { ...surroundings.childEnvironment, ...settingsOf(wish) },
+    // The Kafka client asks timers for moments that are over, which does no harm; Node would tell the reader of it.
+    execArgv: [...process.execArgv, '--disable-warning=TimeoutNegativeWarning'],
     // What the server logs goes to stderr; stdout is for results.
     stdio: ['ignore', 2, 2, 'ipc'],
   });
+  const lastWords = listenForFailure(child);
   const progress = startProgress(terminal, {
     title: 'Starting the server',
     total: undefined,
@@ -66,8 +85,10 @@ export async function startServer(
     const ready = await readyMessage(child, signal, clock.sleep.bind(clock));
     progress.finish(`ready after ${formatDuration(clock.monotonicMs() - startedMs)}`);
     return {
-      ...ready,
-      died: unexpectedEnd(child),
+      address: ready.address,
+      healthAddress: ready.healthAddress,
+      places: Object.values(ready.places),
+      died: unexpectedEnd(child, lastWords),
       stop: async () => await stopChild(child, clock.sleep.bind(clock)),
     };
   } catch (error) {
@@ -98,12 +119,34 @@ export function findServerMain(entry: 'main' | 'repair-main' = 'main'): string {
   return file;
 }
 
-function settingsOf({ data, port, healthPort }: ServerWish): Record<string, string> {
+/** The server's settings by what says them on the command line. */
+const variables = {
+  data: 'LETHE_DATA',
+  port: 'LETHE_PORT',
+  healthPort: 'LETHE_HEALTH_PORT',
+  kafka: 'LETHE_KAFKA_BROKERS',
+  postgres: 'LETHE_POSTGRES_URL',
+  vault: 'LETHE_KEYS_VAULT_ADDRESS',
+  clickhouse: 'LETHE_CLICKHOUSE_URL',
+  telemetry: 'LETHE_TELEMETRY_ENDPOINT',
+} as const satisfies Record<keyof ServerWish, string>;
+
+function settingsOf(wish: ServerWish): Record<string, string> {
+  const given = Object.entries(variables).flatMap(([option, variable]) => {
+    const value = wish[option as keyof ServerWish];
+    return value === undefined ? [] : [[variable, String(value)] as const];
+  });
   return {
-    LETHE_DATA: data,
-    ...(port === undefined ? {} : { LETHE_PORT: String(port) }),
-    ...(healthPort === undefined ? {} : { LETHE_HEALTH_PORT: String(healthPort) }),
+    ...Object.fromEntries(given),
+    ...(wish.vault === undefined ? {} : { LETHE_KEYS_KMS: 'vault' }),
   };
+}
+
+/** `LETHE_KAFKA_BROKERS` is `--kafka` to who wrote that. */
+function asWritten(variable: string): string {
+  const option = Object.entries(variables).find(([, name]) => name === variable)?.[0];
+  if (option === undefined) return variable;
+  return `--${option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 type Sleep = Surroundings['clock']['sleep'];
@@ -119,8 +162,24 @@ async function readyMessage(
     timeOut(sleep, waiting.signal),
   ]).finally(() => waiting.abort());
   if (message.type === 'ready') return message;
-  const { message: what, reason, next } = message;
-  throw new CliError(exitCodes.failed, what, {
+  throw failure(message);
+}
+
+function failure(message: Extract<ServerMessage, { type: 'failed' }>): CliError {
+  const { message: what, reason, next, violations } = message;
+  const brokenRules = violations.map(({ field, description }) => ({
+    field: asWritten(field),
+    rule: description,
+  }));
+  if (reason === 'CONFIG_INVALID' && brokenRules.length > 0) {
+    return new CliError(exitCodes.usage, 'The server cannot start with these settings.', {
+      brokenRules,
+      reason,
+      next: 'Correct them; `lethe up --help` and docs/operators say what each means.',
+    });
+  }
+  return new CliError(exitCodes.failed, what, {
+    brokenRules,
     ...(reason === undefined ? {} : { reason }),
     ...(next === undefined ? {} : { next }),
   });
@@ -158,10 +217,20 @@ function endedError(code: number | null, signalName: string | null, when: string
   });
 }
 
-function unexpectedEnd(child: ChildProcess): Promise<never> {
+/** From its first moment: what it says must not be missed between two listeners. */
+function listenForFailure(child: ChildProcess): () => CliError | undefined {
+  let lastWords: CliError | undefined;
+  child.on('message', (raw) => {
+    const parsed = messageSchema.safeParse(raw);
+    if (parsed.data?.type === 'failed') lastWords = failure(parsed.data);
+  });
+  return () => lastWords;
+}
+
+function unexpectedEnd(child: ChildProcess, lastWords: () => CliError | undefined): Promise<never> {
   const died = new Promise<never>((_, reject) => {
     child.once('exit', (code, signalName) =>
-      reject(endedError(code, signalName, 'while it was serving')),
+      reject(lastWords() ?? endedError(code, signalName, 'while it was serving')),
     );
   });
   // Nobody may be waiting when it ends in the usual way.

@@ -27,6 +27,42 @@ switch (behaviour) {
     break;
   case 'is silent':
     break;
+  case 'refuses':
+    tell({
+      type: 'failed',
+      reason: 'CONFIG_INVALID',
+      message: 'LETHE_POSTGRES_URL: must be another',
+      next: 'Correct it.',
+      violations: [
+        { field: 'LETHE_POSTGRES_URL', description: 'must be another' },
+        { field: 'LETHE_HEALTH_PORT', description: 'must be free' },
+        { field: 'LETHE_POSTGRES_TLS', description: 'must be verify' },
+      ],
+    });
+    process.exit(1);
+    break;
+  case 'gives up':
+    tell({ type: 'ready', address: 'a:1', healthAddress: 'a:2' });
+    tell({
+      type: 'failed',
+      reason: 'STORE_FULL',
+      message: 'The disk is full.',
+      next: 'Make room.',
+    });
+    setTimeout(() => process.exit(1), 50);
+    break;
+  case 'is elsewhere': {
+    const { LETHE_KAFKA_BROKERS, LETHE_POSTGRES_URL, LETHE_KEYS_KMS } = process.env;
+    const { LETHE_KEYS_VAULT_ADDRESS, LETHE_CLICKHOUSE_URL } = process.env;
+    const places = {
+      log: LETHE_KAFKA_BROKERS,
+      database: LETHE_POSTGRES_URL,
+      keys: `${LETHE_KEYS_KMS} ${LETHE_KEYS_VAULT_ADDRESS}`,
+      ledger: LETHE_CLICKHOUSE_URL,
+    };
+    tell({ type: 'ready', address: 'a:1', healthAddress: 'a:2', places });
+    break;
+  }
   default:
     tell({ type: 'noise' });
     tell({

@@ -38,7 +38,7 @@ export type ApplyAhead = (
   after: bigint,
 ) => Promise<readonly bigint[]>;
 
-export interface ApplyAheadPorts extends Omit<Stores, 'clickHouse'> {
+export interface ApplyAheadPorts extends Pick<Stores, 'kms' | 'eventLog' | 'databases'> {
   readonly logFile: string;
   readonly logger: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;

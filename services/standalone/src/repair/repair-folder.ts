@@ -11,6 +11,7 @@ import type { PrivacySchema } from '@lethe/privacy/schema.ts';
 import { type DataFolder, holdDataFolder, requireFormat } from '../data-folder.ts';
 import { explainFullDisk } from '../full-disk.ts';
 import { asideName, type KeptAside, listKeptAside } from '../kept-aside.ts';
+import { readPlaces } from '../places-record.ts';
 import { openDatabases, openEventLog } from '../stores.ts';
 import { createApplyAhead } from './apply-ahead.ts';
 import type { Finding, Lost, Mendable } from './finding.ts';
@@ -43,7 +44,7 @@ export interface RepairReport {
  * Looks at every store of a data folder on which no server works, and mends what it can: files first, then the log
  * against the tables, then the ledger against both. Each step may be repeated; if the process dies, the next run goes on.
  * Throws DATA_FOLDER_IN_USE, DATA_FOLDER_UNUSABLE (no such folder), DATA_FOLDER_NEWER,
- * SCHEMA_NEWER, STORE_FULL.
+ * SCHEMA_NEWER, STORE_FULL, STORES_ELSEWHERE.
  */
 export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
   if (!existsSync(wish.dataFolder)) {
@@ -51,6 +52,7 @@ export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
   }
   const folder = await holdDataFolder(wish.dataFolder);
   try {
+    await assertAllInFolder(folder);
     const report = await repairHeld(folder, wish);
     return { ...report, keptAside: await listKeptAside(folder) };
   } catch (error) {
@@ -58,6 +60,15 @@ export async function repairFolder(wish: RepairWish): Promise<RepairReport> {
   } finally {
     folder.release();
   }
+}
+
+/** What lies elsewhere is not in the folder's files, and would look as if it were lost. */
+async function assertAllInFolder({ root }: DataFolder): Promise<void> {
+  const places = Object.entries((await readPlaces({ root })) ?? {});
+  if (places.length === 0) return;
+  const list = places.map(([store, place]) => `its ${store} on ${place}`).join(', ');
+  const message = `The data folder ${root} has ${list}: a repair of the folder cannot judge it. See docs/operators/repair.md.`;
+  throw new ServiceError('STORES_ELSEWHERE', message);
 }
 
 type Found = readonly (Mendable | Lost)[];
