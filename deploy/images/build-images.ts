@@ -45,34 +45,54 @@ export interface BuiltImage {
 
 const checkout = path.resolve(import.meta.dirname, '../..');
 
-/** Builds images one after another; a checkout that changes meanwhile changes none of them. */
-export async function buildImages(docker: DockerCommand, wish: BuildWish): Promise<BuiltImage[]> {
-  const { say = () => undefined } = wish;
-  const context = mkdtempSync(path.join(tmpdir(), 'lethe-images-'));
+/** What the images are built of: a copy that nobody changes meanwhile. */
+export interface BuildContext {
+  readonly folder: string;
+  readonly revision: string;
+  /** Of every file in the images, seconds since 1970: the commit's. */
+  readonly epochS: string;
+  readonly remove: () => void;
+}
+
+/** Copies the checkout and, for stand-ins, makes them and fills npm's cache. */
+export async function prepareBuild(docker: DockerCommand, wish: BuildWish): Promise<BuildContext> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lethe-images-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
-    makeContext(context);
-    if (wish.base === 'stand-in') {
-      say('base and builder: a stand-in of this machine');
-      await buildStandIns(docker, wish.npm);
-      const workspaces = wish.images.map(({ workspace }) => workspace);
-      await fillNpmCache(context, workspaces, { cache: wish.npmCache, npm: wish.npm });
-    }
-    const built: BuiltImage[] = [];
-    for (const image of wish.images) {
-      say(`[${built.length + 1}/${wish.images.length}] ${wish.prefix}/${image.name}:${wish.tag}`);
-      built.push(await buildOne(docker, wish, image, context));
-    }
-    return built;
-  } finally {
-    rmSync(context, { recursive: true, force: true });
+    makeContext(folder);
+    const context = { folder, revision: revision(), epochS: commitTimeS(), remove };
+    if (wish.base !== 'stand-in') return context;
+    wish.say?.('base and builder: a stand-in of this machine');
+    await buildStandIns(docker, wish.npm);
+    const workspaces = wish.images.map(({ workspace }) => workspace);
+    await fillNpmCache(folder, workspaces, { cache: wish.npmCache, npm: wish.npm });
+    return context;
+  } catch (error) {
+    remove();
+    throw error;
   }
+}
+
+/** Builds images one after another. */
+export async function buildImages(
+  docker: DockerCommand,
+  wish: BuildWish,
+  context: BuildContext,
+): Promise<BuiltImage[]> {
+  const built: BuiltImage[] = [];
+  for (const image of wish.images) {
+    const place = `[${built.length + 1}/${wish.images.length}]`;
+    wish.say?.(`${place} ${wish.prefix}/${image.name}:${wish.tag}`);
+    built.push(await buildOne(docker, wish, image, context));
+  }
+  return built;
 }
 
 async function buildOne(
   docker: DockerCommand,
   wish: BuildWish,
   image: ImageWish,
-  context: string,
+  context: BuildContext,
 ): Promise<BuiltImage> {
   const startedMs = performance.now();
   const reference = `${wish.prefix}/${image.name}:${wish.tag}`;
@@ -85,9 +105,9 @@ async function buildOne(
     PACKAGE: image.workspace,
     TITLE: image.title,
     VERSION: version,
-    REVISION: revision(),
+    REVISION: context.revision,
     SOURCE: wish.source,
-    SOURCE_DATE_EPOCH: commitTimeS(),
+    SOURCE_DATE_EPOCH: context.epochS,
     BASE: bases.base,
     BUILDER: bases.builder,
   };
@@ -95,8 +115,8 @@ async function buildOne(
     value === undefined ? [] : ['--build-arg', `${name}=${value}`],
   );
   const fresh = wish.isFresh === true ? ['--no-cache'] : [];
-  const file = path.join(context, 'deploy/images/Dockerfile');
-  await docker('build', '-q', ...fresh, ...given, '-f', file, '-t', reference, context);
+  const file = path.join(context.folder, 'deploy/images/Dockerfile');
+  await docker('build', '-q', ...fresh, ...given, '-f', file, '-t', reference, context.folder);
   const [found] = JSON.parse(await docker('image', 'inspect', reference)) as readonly Inspected[];
   if (found === undefined) throw new Error(`no image ${reference}`);
   return {

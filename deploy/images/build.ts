@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startLocalDocker, whyNoDockerDaemon } from '../local/docker.ts';
-import { type BuiltImage, buildImages } from './build-images.ts';
+import { type BuiltImage, buildImages, prepareBuild } from './build-images.ts';
 import { type DockerCommand, dockerCommand } from './docker-command.ts';
 import { imageWishes } from './image-names.ts';
 import { standInOrigin } from './stand-in.ts';
@@ -151,12 +151,12 @@ const cacheRoot = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'
 const [docker, close] = await openDocker(options);
 try {
   if (isStandIn) say(`stand-in: ${standInOrigin()}; for trying, never for production`);
-  const built = await buildImages(docker, {
+  const wish = {
     images,
     prefix: options.prefix,
     tag: options.tag,
     base: isStandIn
-      ? 'stand-in'
+      ? ('stand-in' as const)
       : {
           ...(base === undefined ? {} : { base }),
           ...(builder === undefined ? {} : { builder }),
@@ -166,7 +166,9 @@ try {
     isFresh: options.fresh,
     ...(source === undefined ? {} : { source }),
     say,
-  });
+  };
+  const context = await prepareBuild(docker, wish);
+  const built = await buildImages(docker, wish, context).finally(context.remove);
   if (options.out !== undefined) await save(docker, built, path.resolve(options.out));
   say('');
   say(tableOf(built));

@@ -3,7 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BuiltImage, buildImages } from '../../deploy/images/build-images.ts';
+import {
+  type BuildContext,
+  type BuiltImage,
+  type BuildWish,
+  buildImages,
+  prepareBuild,
+} from '../../deploy/images/build-images.ts';
 import { type DockerCommand, dockerCommand } from '../../deploy/images/docker-command.ts';
 import { imageWishes } from '../../deploy/images/image-names.ts';
 import { type Lockfile, productionPackages } from '../../deploy/images/production-packages.ts';
@@ -26,6 +32,9 @@ const restricted = [
   '--security-opt=no-new-privileges',
   '--network=none',
 ];
+
+/** In no layer: where a container's own files are mounted. */
+const madeByDocker = / (\.dockerenv|dev\/console|etc\/(hostname|hosts|resolv\.conf|mtab.*))$/;
 
 interface Inspected {
   readonly Config: {
@@ -63,13 +72,14 @@ describe('the images', function () {
   let docker: DockerCommand;
   let stop: (() => Promise<void>) | undefined;
   let folder: string;
+  let context: BuildContext;
   let built: readonly BuiltImage[];
 
-  const build = async (images: typeof imageWishes, tag: string, isFresh: boolean) => {
+  const wishFor = (images: typeof imageWishes, tag: string, isFresh: boolean): BuildWish => {
     const cacheRoot = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
     const npmCache = path.join(cacheRoot, 'lethe/npm-images');
-    const wish = { images, prefix: 'lethe', tag, isFresh, npm: npmProgram(), npmCache };
-    return await buildImages(docker, { ...wish, base: 'stand-in' });
+    const npm = npmProgram();
+    return { images, prefix: 'lethe', tag, isFresh, npm, npmCache, base: 'stand-in' };
   };
 
   before(async function () {
@@ -87,7 +97,9 @@ describe('the images', function () {
     stop = started.stop;
     docker = dockerCommand(started.host);
     folder = mkdtempSync(path.join(tmpdir(), 'lethe-images-'));
-    built = await build(wished, 'test', false);
+    const wish = wishFor(wished, 'test', false);
+    context = await prepareBuild(docker, wish);
+    built = await buildImages(docker, wish, context);
     for (const { reference, bytes, durationMs } of built) {
       const took = (durationMs / 1000).toFixed(0);
       console.log(`    ${reference}: ${(bytes / 1e6).toFixed(0)} MB, built in ${took} s`);
@@ -95,6 +107,7 @@ describe('the images', function () {
   });
   after(async () => {
     await stop?.();
+    context?.remove();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
@@ -109,10 +122,12 @@ describe('the images', function () {
       maxBuffer: 64 * 1024 * 1024,
     });
     const lines = listed.split('\n').filter(Boolean);
-    const entries = lines.map((line): [string, string] => {
-      const [mode = '', owner = '', , , , ...file] = line.split(/\s+/);
-      return [`/${file.join(' ')}`, `${mode} ${owner}`];
-    });
+    const entries = lines
+      .filter((line) => !madeByDocker.test(line))
+      .map((line): [string, string] => {
+        const [mode = '', owner = '', , , , ...file] = line.split(/\s+/);
+        return [`/${file.join(' ')}`, `${mode} ${owner}`];
+      });
     return new Map(entries);
   };
 
@@ -126,7 +141,8 @@ describe('the images', function () {
       assert.deepEqual(found.Config.Entrypoint, ['/nodejs/bin/node', '/app/main.ts']);
       const labels = found.Config.Labels;
       assert.match(labels['org.opencontainers.image.revision'] ?? '', /^[0-9a-f]{40}/);
-      assert.match(labels['org.opencontainers.image.title'] ?? '', new RegExp(name.slice(0, 4)));
+      const title = labels['org.opencontainers.image.title'] ?? '';
+      assert.match(title, new RegExp(name === 'client' ? 'lethe command' : name));
       assert.notEqual(labels['org.opencontainers.image.base.name'] ?? '', '');
     }
   });
@@ -216,7 +232,7 @@ describe('the images', function () {
     const image = wished.find(({ name }) => name === 'client');
     if (image === undefined) throw new RangeError('no client');
     const first = built.find(({ name }) => name === 'client');
-    const [again] = await build([image], 'again', true);
+    const [again] = await buildImages(docker, wishFor([image], 'again', true), context);
     assert.deepEqual(again?.layers, first?.layers);
   });
 });

@@ -5,15 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import kafkajs, { type AclEntry } from 'kafkajs';
 import { createPgliteDatabases } from '@lethe/platform/database/pglite.ts';
 import { eventIdNamed, recordNamed } from '@lethe/platform/event-log/contract-support.ts';
 import { openKafkaEventLog, type KafkaEventLogOptions } from '@lethe/platform/event-log/kafka.ts';
-import {
-  type KafkaAcl,
-  kafkaAcls,
-  type KafkaOperation,
-} from '@lethe/platform/event-log/kafka-acls.ts';
+import { kafkaAcls } from '@lethe/platform/event-log/kafka-acls.ts';
 import type { KafkaSettings } from '@lethe/platform/event-log/kafka-settings.ts';
 import type { EventLog, LogReader } from '@lethe/platform/event-log/port.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
@@ -36,6 +31,7 @@ import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.
 import { type Topic, topicNamed, topics } from '@lethe/proto/topics.ts';
 import { newEvent, opened } from '@lethe/tickets/testing/sample-events.ts';
 import { type LocalBroker, startLocalBroker } from '../../deploy/local/kafka.ts';
+import { aclEntries } from '../harness/acl-entries.ts';
 import { startComposedSystem } from '../races/composed-system.ts';
 import { openByPrincipal } from './kafka-by-principal.ts';
 import { bareClient, quickTopics, requireKafka } from './kafka-subject.ts';
@@ -128,7 +124,7 @@ describe('Kafka over TLS with SASL and the ACLs of the manifest', function () {
     address = `127.0.0.1:${port + 2}`;
     const admin = bareClient(broker.address).admin();
     await admin.connect();
-    await admin.createAcls({ acl: kafkaAcls(topics).flatMap(entriesOf) });
+    await admin.createAcls({ acl: kafkaAcls(topics).flatMap(aclEntries) });
     await admin.disconnect();
     const created = createTopicsAs('lethe-admin');
     assert.equal(created.status, 0, created.stderr);
@@ -356,32 +352,4 @@ async function seesIn(reader: LogReader, record: string): Promise<void> {
     if (entries.some((entry) => entry.kind === 'record' && eventId.equals(entry.eventId))) break;
   }
   await reader.close();
-}
-
-/** In the client's words. */
-function entriesOf({ principal, resource, name, pattern, operations }: KafkaAcl): AclEntry[] {
-  const { AclOperationTypes, AclResourceTypes, ResourcePatternTypes, AclPermissionTypes } = kafkajs;
-  const resourceTypes = {
-    topic: AclResourceTypes.TOPIC,
-    group: AclResourceTypes.GROUP,
-    'transactional-id': AclResourceTypes.TRANSACTIONAL_ID,
-  };
-  const operationTypes: Readonly<Record<KafkaOperation, number>> = {
-    Alter: AclOperationTypes.ALTER,
-    Create: AclOperationTypes.CREATE,
-    Describe: AclOperationTypes.DESCRIBE,
-    DescribeConfigs: AclOperationTypes.DESCRIBE_CONFIGS,
-    Read: AclOperationTypes.READ,
-    Write: AclOperationTypes.WRITE,
-  };
-  return operations.map((operation) => ({
-    principal,
-    host: '*',
-    resourceType: resourceTypes[resource],
-    resourceName: name,
-    resourcePatternType:
-      pattern === 'prefixed' ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
-    permissionType: AclPermissionTypes.ALLOW,
-    operation: operationTypes[operation],
-  }));
 }
