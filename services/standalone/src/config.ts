@@ -4,10 +4,7 @@ import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
 import { parseTogether } from '@lethe/platform/config/parse-together.ts';
 import { limitSettings, limitsOf } from '@lethe/platform/grpc/limits-config.ts';
 import type { ServerLimits } from '@lethe/platform/grpc/limits.ts';
-import {
-  parseTelemetryConfig,
-  type TelemetryConfig,
-} from '@lethe/platform/telemetry/config.ts';
+import { parseTelemetryConfig, type TelemetryConfig } from '@lethe/platform/telemetry/config.ts';
 import { parseRealSystems, type RealSystems } from './systems-config.ts';
 
 /** What standalone runs with. */
