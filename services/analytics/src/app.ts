@@ -18,10 +18,13 @@ import { createKeyClient } from '@lethe/platform/key-client/key-client.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
+import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import { observeParking } from '@lethe/platform/parking/observe-parking.ts';
 import { parkingHandlers } from '@lethe/platform/parking/parking-service.ts';
 import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
+import { noTelemetry, type Telemetry } from '@lethe/platform/telemetry/port.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
 import { createGate, type Gate } from './ledger/gate.ts';
@@ -29,6 +32,7 @@ import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
 import { topologyOf } from './ledger/topology.ts';
 import { migrations } from './migrations/migrations.ts';
+import { observeLedger } from './observe-ledger.ts';
 import { analyticsParking } from './projection/analytics-parking.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
 import { countParkedEvents } from './projection/parked-count.ts';
@@ -43,6 +47,7 @@ import {
   insertedSequences,
   uncountedSequences,
 } from './projection/sequences.ts';
+import { createChunkWatch, tracedLedger } from './projection/traced-projection.ts';
 import { createLedgerRebuildRpc } from './rebuild/ledger-rebuild-rpc.ts';
 import { recoverLedger } from './rebuild/rebuild-ledger.ts';
 import { getPlatformTotals } from './rpc/get-platform-totals.ts';
@@ -61,6 +66,8 @@ export interface AnalyticsPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
   /** Another name for the ledger's database, for tests that share one ClickHouse. */
   readonly ledgerDatabase?: string;
 }
@@ -72,7 +79,7 @@ const idleMs = 500;
 
 /** Composes analytics; nothing runs before `start`. */
 export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts): Service {
-  const { db, peers, clock, logger } = ports;
+  const { db, peers, clock, logger, telemetry = noTelemetry } = ports;
   const ledger = createLedger({
     client: ports.clickHouse,
     database: ports.ledgerDatabase ?? ledgerDatabase,
@@ -84,6 +91,7 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     holderId: `analytics-${newUuid(clock, ports.randomBytes)}`,
     clock,
     logger,
+    telemetry,
   });
   const completeness = createCompleteness({
     topics: countedTopics,
@@ -95,11 +103,12 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
   });
   // A rebuild exchanges the ledger's tables between two rounds of the projection.
   const turn = createGate(1);
-  const progressed = () => completeness.wake();
-  const projector = createProjector(config, ports, { ledger, keyClient, turn, progressed });
+  const parts = { ledger, keyClient, turn, progressed: () => completeness.wake() };
+  const projector = createProjector(config, ports, parts);
   const rebuilding = createRebuilding(ports, { ledger, keyClient, turn });
   const receiptSender = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
   const consumer = createPrivacyConsumer(ports, () => receiptSender.wake());
+  observeParts(ports, { projector, consumer, receiptSender, completeness });
   return {
     publicApi: [
       publicRegistration(config, ports, ledger, completeness),
@@ -109,8 +118,7 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     internalApi: internalRegistrations(ports),
     start: async () => {
       await migrateToLatest(db, migrations);
-      if (config.ledgerTables === 'create') await ledger.createTables();
-      else await ledger.checkTables();
+      await (config.ledgerTables === 'create' ? ledger.createTables() : ledger.checkTables());
       await rebuilding.recover();
       await keyClient.start();
       consumer.start();
@@ -131,11 +139,33 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
   };
 }
 
+interface ObservedParts {
+  readonly projector: Pick<Loop, 'problem'>;
+  readonly consumer: Pick<Loop, 'problem'>;
+  readonly receiptSender: Pick<Loop, 'problem'>;
+  readonly completeness: Completeness;
+}
+
+function observeParts(ports: AnalyticsPorts, parts: ObservedParts): void {
+  const { telemetry = noTelemetry } = ports;
+  const { projector, consumer, receiptSender, completeness } = parts;
+  const completeUpToMs = () => completeness.completeUpToMs();
+  observeLedger({ ...ports, telemetry, topics: countedTopics, completeUpToMs });
+  observeParking(telemetry, ports.db, countedTopics);
+  observeProblems(telemetry, {
+    projection: () => projector.problem(),
+    consumer: () => consumer.problem(),
+    receipts: () => receiptSender.problem(),
+    completeness: () => completeness.problem(),
+  });
+}
+
 function createPrivacyConsumer(ports: AnalyticsPorts, onReceipt: () => void) {
-  const { db, eventLog, peers, clock, logger } = ports;
+  const { db, eventLog, peers, clock, logger, telemetry = noTelemetry } = ports;
   const effect = createPrivacyEffect({ peers, clock, onReceipt });
   const topics = ['privacy.v1'] as const;
-  return createConsumer({ name: 'analytics', db, eventLog, topics, peers, effect, clock, logger });
+  const parts = { db, eventLog, topics, peers, effect, clock, logger, telemetry };
+  return createConsumer({ name: 'analytics', ...parts });
 }
 
 /** The rebuild of the ledger, and what one that died has left. */
@@ -169,7 +199,9 @@ function createProjector(
   ports: AnalyticsPorts,
   { ledger, keyClient, turn, progressed }: ProjectorParts,
 ): Pick<Loop, 'start' | 'stop' | 'problem'> {
-  const { clock, logger, randomBytes } = ports;
+  const { clock, logger, randomBytes, telemetry = noTelemetry } = ports;
+  const traced = { ...ports, telemetry, topics: countedTopics };
+  const watch = createChunkWatch(traced);
   let projection: Projection | undefined;
   const loop = createLoop({
     name: 'projection',
@@ -183,7 +215,8 @@ function createProjector(
       }
       projection ??= await openProjection({
         ...ports,
-        ledger,
+        ...(watch === undefined ? {} : { watch }),
+        ledger: tracedLedger(ledger, traced),
         keyClient,
         createManifestId: () => newUuid(clock, randomBytes),
         topics: countedTopics,

@@ -5,9 +5,11 @@ import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { Peers } from '@lethe/platform/grpc/handler.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
+import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
 import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts';
+import { noTelemetry, type Telemetry } from '@lethe/platform/telemetry/port.ts';
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { topicsReadBy } from '@lethe/proto/topics.ts';
 import { createCatchUp, openWhenCaughtUp } from './catch-up.ts';
@@ -16,9 +18,11 @@ import { createPrivacyEffect } from './consumer.ts';
 import { leaseTtlMaxMs } from './domain/generations.ts';
 import { createTenantKeyrings } from './hierarchy/tenant-keyrings.ts';
 import { createHolders } from './holders.ts';
+import { measuredKms } from './kms/measured-kms.ts';
 import type { Kms } from './kms/port.ts';
 import { migrations } from './migrations/migrations.ts';
 import { createMonthClosing } from './month-closing.ts';
+import { observeReadableErasures } from './observe-erasures.ts';
 import { acknowledgeRevocationHandler } from './rpc/acknowledge-revocation.ts';
 import type { KeysContext } from './rpc/context.ts';
 import { contributorsHandler } from './rpc/contributors.ts';
@@ -42,6 +46,8 @@ export interface KeysPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -57,6 +63,14 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
   const consumer = createPrivacyConsumer(context, ports, () => {
     unreadableClock.wake();
     receipts.wake();
+  });
+  const telemetry = ports.telemetry ?? noTelemetry;
+  observeReadableErasures(telemetry, db, clock);
+  observeProblems(telemetry, {
+    consumer: () => consumer.problem(),
+    'unreadable-clock': () => unreadableClock.problem(),
+    'month-closing': () => monthClosing.problem(),
+    receipts: () => receipts.problem(),
   });
   const stopping = new AbortController();
   const caughtUp = () => consumer.caughtUp();
@@ -85,7 +99,8 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
 }
 
 function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
-  const { db, kms, clock, randomBytes, logger } = ports;
+  const { db, clock, randomBytes, logger } = ports;
+  const kms = measuredKms(ports.kms, ports.telemetry ?? noTelemetry, clock);
   const holders = createHolders({
     clock,
     leaseTtlMs: config.leaseTtlMs,
@@ -113,7 +128,7 @@ function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
 
 function createPrivacyConsumer(
   { keyrings }: KeysContext,
-  { db, eventLog, peers, clock, logger }: KeysPorts,
+  { db, eventLog, peers, clock, logger, telemetry = noTelemetry }: KeysPorts,
   wake: () => void,
 ): Consumer {
   return createConsumer({
@@ -125,6 +140,7 @@ function createPrivacyConsumer(
     effect: createPrivacyEffect({ keyrings, clock, wake }),
     clock,
     logger,
+    telemetry,
   });
 }
 

@@ -10,10 +10,14 @@ import { registerService } from '@lethe/platform/grpc/register.ts';
 import type { ErasureId } from '@lethe/platform/ids/ids.ts';
 import { createKeyClient } from '@lethe/platform/key-client/key-client.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
+import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import { observeOutbox } from '@lethe/platform/outbox/observe-outbox.ts';
 import { createRelay } from '@lethe/platform/outbox/relay.ts';
 import { sequenceServiceHandlers } from '@lethe/platform/outbox/sequence-service.ts';
+import { recordTraceContext } from '@lethe/platform/telemetry/record-trace.ts';
+import { noTelemetry, type Telemetry } from '@lethe/platform/telemetry/port.ts';
 import type { JWK } from 'jose';
 import type { Kysely } from 'kysely';
 import { type CertificateSigner, createCertificateSigner } from './certificate/signer.ts';
@@ -22,6 +26,7 @@ import { createErasureDriver } from './erasure-driver.ts';
 import { advanceErasure, type ErasureStepsPorts } from './erasure-steps.ts';
 import { createErasureWriter, type ErasureWriter } from './erasure-writer.ts';
 import { migrations } from './migrations/migrations.ts';
+import { measuringErasures, observeOpenErasures } from './observe-erasures.ts';
 import type { PersonResolver } from './persons.ts';
 import { privacyTopic } from './privacy-events.ts';
 import { getCertificate } from './rpc/get-certificate.ts';
@@ -43,6 +48,8 @@ export interface PrivacyPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
   /** Ed25519: signs certificates. */
   readonly signingKey: { readonly privateJwk: JWK };
   /** Signs instead, where a simulation has to do without other threads. */
@@ -61,7 +68,9 @@ interface Rooms {
 
 /** Composes the privacy service; nothing runs before `start`. Throws CONFIG_INVALID for a wrong signing key. */
 export function createPrivacy(config: PrivacyConfig, ports: PrivacyPorts): Service {
-  const { db, eventLog, peers, clock, logger, randomBytes } = ports;
+  const { db, eventLog, peers, clock, logger, randomBytes, telemetry = noTelemetry } = ports;
+  const traceContext = recordTraceContext(telemetry);
+  const measured = telemetry.isOn ? measuringErasures(telemetry) : undefined;
   const relay = createRelay({ db, eventLog, topic: privacyTopic, clock, logger });
   const watchers = createWatchers(clock);
   const writer = createErasureWriter({
@@ -73,13 +82,21 @@ export function createPrivacy(config: PrivacyConfig, ports: PrivacyPorts): Servi
       driver.wake();
       watchers.notify(erasureId);
     },
+    ...(traceContext === undefined ? {} : { traceContext }),
+    ...(measured === undefined ? {} : { measured }),
   });
   const keys = peers('keys');
   const signer = ports.signer ?? createCertificateSigner(ports.signingKey.privateJwk);
   const steps = { db, keys, writer, signer, horizons: config, clock, logger };
   const driver = createErasureDriver(steps);
   // Used for tokens and for resolving people; without a started watch it leases no data key, and needs none.
-  const persons = createKeyClient({ peer: keys, holderId: 'privacy', clock, logger });
+  const persons = createKeyClient({ peer: keys, holderId: 'privacy', clock, logger, telemetry });
+  observeOutbox({ db, topic: privacyTopic, telemetry, clock, compactionLagMs: undefined });
+  observeOpenErasures(telemetry, db, clock);
+  observeProblems(telemetry, {
+    'erasure-driver': () => driver.problem(),
+    relay: () => relay.problem(),
+  });
   const rooms = { ports, steps, writer, persons, watchers, wakeRelay: () => relay.wake() };
   return {
     publicApi: [publicRegistration(rooms)],

@@ -29,6 +29,10 @@ export interface ErasureWriterPorts {
    * process dies; their polls find the change too.
    */
   readonly onChanged: (erasureId: ErasureId) => void;
+  /** Told of it too, for telemetry. */
+  readonly measured?: (command: ErasureCommand['type'], erasure: Erasure) => void;
+  /** Of the call that changes it, for its records; none when absent. */
+  readonly traceContext?: () => Buffer | undefined;
 }
 
 /** Applies commands to erasures: the one place where their state changes. */
@@ -54,6 +58,7 @@ export function createErasureWriter(ports: ErasureWriterPorts): ErasureWriter {
         .transaction()
         .execute(async (tx) => await applyWithin(tx, ports, erasureId, command));
       if (isChanged) ports.onChanged(erasureId);
+      if (isChanged) ports.measured?.(command.type, erasure);
       return erasure;
     },
   };
@@ -111,6 +116,7 @@ async function publish(
 ): Promise<StoredErasure> {
   // Read after the transaction began, as `enqueue` asks for.
   const recordedAtMs = ports.clock.nowMs();
+  const traceContext = ports.traceContext?.();
   const rows = eventsOf(erasure, change).map((event, index) =>
     outboxRowOf({
       tenantId: erasure.tenantId,
@@ -119,6 +125,7 @@ async function publish(
       eventId: newUuid(ports.clock, ports.randomBytes),
       event,
       recordedAtMs,
+      traceContext,
     }),
   );
   await enqueue(tx, privacyTopic, rows);

@@ -26,6 +26,8 @@ export interface EventToPublish {
   readonly event: Event;
   /** Read from the clock after the transaction began. */
   readonly recordedAtMs: number;
+  /** See lethe.log.v1.Record. */
+  readonly traceContext?: Buffer | undefined;
 }
 
 /** 16 bytes that stand for a stream of privacy events. Nothing to hide: the record names tenant and erasure. */
@@ -58,7 +60,7 @@ export function outboxRowOf(published: EventToPublish): OutboxRow {
     parts: [],
     clearPayload: Buffer.from(PrivacyEvent.encode({ event }).finish()),
     resealed: false,
-    traceContext: Buffer.alloc(0),
+    traceContext: published.traceContext ?? Buffer.alloc(0),
   };
   const value = LogRecord.encode(record).finish();
   return { kind: 'record', partition, eventId, value, recordedAtMs };

@@ -43,6 +43,7 @@ export interface ProjectionPorts {
   readonly topics: readonly TopicName[];
   /** For tests; the projection's own by default. */
   readonly parking?: ParkingOptions;
+  readonly watch?: ChunkWatch;
   readonly chunk: {
     readonly recordsMax: number;
     /** How long a chunk is filled after its first entry. */
@@ -50,6 +51,14 @@ export interface ProjectionPorts {
     /** How long a round waits for a first entry. */
     readonly idleMs: number;
   };
+}
+
+/** Sees chunks as they go, for telemetry; changes nothing. */
+export interface ChunkWatch {
+  /** Runs the work on a chunk that was read, and answers what it does. */
+  around<Result>(read: readonly ReadPartition[], work: () => Promise<Result>): Promise<Result>;
+  /** Everything below the reader's position in this partition was applied. */
+  applied(partition: TopicPartition, reader: LogReader): void;
 }
 
 /** The way from the log into the ledger, in rounds. */
@@ -96,12 +105,20 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
       hasFailed = true;
       const records = await projectChunk(ports, reader, owned, parked, signal);
       hasFailed = false;
+      if (ports.watch !== undefined) tellApplied(ports.watch, opened, owned);
       return records;
     },
     problem: () => owned.problem(),
     isBroken: () => isBroken,
     close: async () => reader.close(),
   };
+}
+
+function tellApplied(watch: ChunkWatch, reader: LogReader, owned: OwnedPartitions): void {
+  for (const partition of owned.all()) {
+    const isHeld = reader.holds?.(partition) !== false;
+    if (isHeld && partition.problem === undefined) watch.applied(partition, reader);
+  }
 }
 
 /** A reader that threw once is not used again: the one of Kafka would throw the same for ever. */
@@ -136,8 +153,19 @@ async function projectChunk(
   parked: Map<string, ParkingGuess>,
   signal: AbortSignal,
 ): Promise<number> {
-  const { clock, peers, chunk } = ports;
+  const { clock, peers, chunk, watch } = ports;
   const read = await readChunk({ reader, owned, peers, clock, ...chunk }, signal);
+  const work = async () => await foldChunk(ports, reader, owned, parked, read);
+  return watch === undefined ? await work() : await watch.around(read, work);
+}
+
+async function foldChunk(
+  ports: ProjectionPorts,
+  reader: LogReader,
+  owned: OwnedPartitions,
+  parked: Map<string, ParkingGuess>,
+  read: readonly ReadPartition[],
+): Promise<number> {
   const { counted, moved, committed } = await countAndCommit(ports, read, parked);
   for (const part of moved) {
     owned.get(part).checkpoint = part.to;

@@ -10,12 +10,17 @@ import type { Logger } from '../log/logger.ts';
 import type { ParkingOptions } from '../parking/park.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import { isTransient } from '../retry/is-transient.ts';
+import { consumerNames } from '../telemetry/attributes.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { createCatchUps } from './catch-ups.ts';
 import { readCheckpoints } from './checkpoints.ts';
+import { observeLag } from './lag.ts';
 import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
+import { createPositions, type Positions } from './positions.ts';
 import type { ConsumerSchema } from './tables.ts';
+import { tracedEffect } from './traced-effect.ts';
 
 export interface ConsumerOptions<Schema extends ConsumerSchema, Prepared> {
   /** The consumer group and the log's component: "<service>" or "<service>-<purpose>". */
@@ -40,6 +45,8 @@ export interface ConsumerOptions<Schema extends ConsumerSchema, Prepared> {
    * privacy.v1 (docs/decisions/what-is-parked.md).
    */
   readonly parking?: ParkingOptions;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
 }
 
 /** Applies topics to a service's database, each record exactly once and in order of its partition. */
@@ -72,7 +79,21 @@ export function createConsumer<Schema extends ConsumerSchema, Prepared>(
   if (options.parking !== undefined && options.topics.includes('privacy.v1')) {
     throw new RangeError('privacy.v1 is never parked');
   }
-  return new LogConsumer(options);
+  const { telemetry = noTelemetry } = options;
+  return telemetry.isOn ? createTraced(options, telemetry) : new LogConsumer(options);
+}
+
+function createTraced<Schema extends ConsumerSchema, Prepared>(
+  options: ConsumerOptions<Schema, Prepared>,
+  telemetry: Telemetry,
+): Consumer {
+  const { topics, eventLog, clock } = options;
+  const consumer = consumerNames.find((name) => name === options.name);
+  if (consumer === undefined) throw new RangeError(`${options.name} is in no list of consumers`);
+  const positions = createPositions();
+  const lag = observeLag({ consumer, topics, eventLog, telemetry, clock, positions });
+  const effect = tracedEffect(options.effect, { consumer, telemetry, clock, lag });
+  return new LogConsumer({ ...options, effect }, positions);
 }
 
 const failuresToReport = 5;
@@ -93,9 +114,11 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   #reader: LogReader | undefined;
   #running: Promise<void> | undefined;
   #problem: string | undefined;
+  readonly #positions: Positions | undefined;
 
-  constructor(options: ConsumerOptions<Schema, Prepared>) {
+  constructor(options: ConsumerOptions<Schema, Prepared>, positions?: Positions) {
     this.#options = options;
+    this.#positions = positions;
   }
 
   start(): void {
@@ -261,6 +284,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
     if (isBusy) return;
     const position = reader.position(worker.partition);
     this.#catchUps.note(nameOf(worker.partition), position, worker.stopped());
+    this.#positions?.note(worker.partition, position, reader);
   }
 }
 

@@ -194,3 +194,16 @@ async function settingViolations(
       }));
   });
 }
+
+/** How long a topic keeps records, as the broker has it; undefined for ever. */
+export async function readRetentionMs(admin: Admin, topic: string): Promise<number | undefined> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [
+      { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: ['retention.ms'] },
+    ],
+  });
+  const found = resources[0]?.configEntries.find(({ configName }) => configName === 'retention.ms');
+  const retentionMs = Number(found?.configValue ?? -1);
+  return retentionMs < 0 ? undefined : retentionMs;
+}

@@ -7,7 +7,12 @@ import { kafkaError } from './kafka-error.ts';
 import { openKafkaReader } from './kafka-reader.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { createKafkaTail, type KafkaTail, type OffsetBounds } from './kafka-tail.ts';
-import { ensureKafkaTopics, type KafkaTopic, type KafkaTopicSettings } from './kafka-topics.ts';
+import {
+  ensureKafkaTopics,
+  type KafkaTopic,
+  type KafkaTopicSettings,
+  readRetentionMs,
+} from './kafka-topics.ts';
 import { openKafkaWriter } from './kafka-writer.ts';
 import type { EventLog, LogReader, PartitionWriter, TopicPartition } from './port.ts';
 
@@ -106,6 +111,17 @@ class KafkaEventLog implements EventLog {
       if (end === undefined) throw new RangeError(`Kafka has no partition ${topic}/${partition}`);
       return end;
     });
+  }
+
+  /** As the broker has it: what was right at the start may have been changed since. */
+  async retentionMs(topic: string): Promise<number | undefined> {
+    this.#assertOpen();
+    try {
+      return await readRetentionMs(await this.#connectedAdmin(), topic);
+    } catch (error) {
+      await this.#forgetAdmin();
+      throw kafkaError(error, `asking how long ${topic} keeps records`);
+    }
   }
 
   async close(): Promise<void> {

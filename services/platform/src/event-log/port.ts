@@ -105,6 +105,11 @@ export interface EventLog {
    * milliseconds. Absent where a tombstone record removes at once.
    */
   readonly compactionLagMs?: number | undefined;
+  /**
+   * How long a topic keeps records now, milliseconds; undefined for ever. Absent where nothing but erasure takes any.
+   * For telemetry alone.
+   */
+  retentionMs?(topic: string): Promise<number | undefined>;
   /** Throws STORE_UNAVAILABLE when the log cannot be reached. */
   openWriter(partition: TopicPartition): Promise<PartitionWriter>;
   openReader(options: ReaderOptions): Promise<LogReader>;

@@ -12,10 +12,13 @@ import { createKeyClient } from '../key-client/key-client.ts';
 import type { KeyClient } from '../key-client/port.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
 import type { Service } from '../lifecycle/service.ts';
+import { observeProblems } from '../lifecycle/observe-service.ts';
 import type { Logger } from '../log/logger.ts';
 import { createLateTicks, oweLateTicks } from '../outbox/late-ticks.ts';
+import { observeOutbox } from '../outbox/observe-outbox.ts';
 import { createRelay } from '../outbox/relay.ts';
 import { sequenceServiceHandlers } from '../outbox/sequence-service.ts';
+import { observeParking } from '../parking/observe-parking.ts';
 import type { ParkingOptions } from '../parking/park.ts';
 import type { ReplayPorts } from '../parking/replay.ts';
 import { countErased, dropErased } from '../parking/store.ts';
@@ -36,7 +39,10 @@ import { createErasureJobs, type ErasureJobPorts } from './erasure-job.ts';
 import { type PreviewPorts, previewErasure } from './erasure-preview.ts';
 import { storeSequences } from './event-index.ts';
 import type { EventFamily } from './family.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
+import { recordTraceContext } from '../telemetry/record-trace.ts';
 import type { EventStoreSchema } from './tables.ts';
+import { tracedEventStore } from './traced-event-store.ts';
 
 /** What an owner of an event topic runs on. */
 export interface OwnerPorts {
@@ -47,6 +53,8 @@ export interface OwnerPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
 }
 
 /** The parts that the owner's RPCs use. */
@@ -101,9 +109,25 @@ export function createEventOwner<Command, State>(
   const loops = createLoops(owner, ports);
   const { keys, relay } = loops;
   const partitions = eventLog.partitionsOf(topic);
-  const storePorts = { db, keys, clock, randomBytes, partitions, onEnqueued: () => relay.wake() };
-  const eventStore = createEventStore(family, storePorts, options);
+  const telemetry = ports.telemetry ?? noTelemetry;
+  const traceContext = recordTraceContext(telemetry);
+  const storePorts: EventStorePorts = {
+    db,
+    keys,
+    clock,
+    randomBytes,
+    partitions,
+    onEnqueued: () => relay.wake(),
+    ...(traceContext === undefined ? {} : { traceContext }),
+  };
+  const appending = createEventStore(family, storePorts, options);
+  const eventStore = tracedEventStore(appending, topic, { telemetry, clock });
   const observing = createObserving(owner, storePorts, ports);
+  observeOutbox({ db, topic, telemetry, clock, compactionLagMs: eventLog.compactionLagMs });
+  observeProblems(telemetry, {
+    ...loops.problems,
+    ...(observing === undefined ? {} : { observing: () => observing.consumer.problem() }),
+  });
   const rules = owner.rebuildRules;
   const rebuild = createOwnerRebuildRpc({ ...ports, keys, family, rules });
   const leftovers = createRebuildLeftovers(ports);
@@ -142,15 +166,16 @@ interface Observing {
 function createObserving<Command, State>(
   { family, options, observes }: EventOwner<Command, State>,
   storePorts: EventStorePorts,
-  { db, eventLog, peers, clock, logger }: OwnerPorts,
+  { db, eventLog, peers, clock, logger, telemetry = noTelemetry }: OwnerPorts,
 ): Observing | undefined {
   if (observes === undefined) return undefined;
   const observer = createObserver(family, storePorts, options);
   const effect = observes.effect({ keys: storePorts.keys, observer });
   const name = `${family.service}-observing`;
   const { topics, parks } = observes;
-  const consuming = { name, db, eventLog, topics, peers, effect, clock, logger };
+  const consuming = { name, db, eventLog, topics, peers, effect, clock, logger, telemetry };
   if (parks === undefined) return { consumer: createConsumer(consuming), publicApi: [] };
+  observeParking(telemetry, db, topics);
   const parking = { service: family.service, streamKindOf: parks.streamKindOf };
   return {
     consumer: createConsumer({ ...consuming, parking }),
@@ -188,11 +213,11 @@ function createTicks<Command, State>(
 
 /** What runs beside the RPCs. */
 function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: OwnerPorts) {
-  const { db, eventLog, peers, clock, randomBytes, logger } = ports;
+  const { db, eventLog, peers, clock, randomBytes, logger, telemetry = noTelemetry } = ports;
   const { family } = owner;
   const { service, topic } = family;
   const holderId = `${service}-${randomBytes(8).toString('hex')}`;
-  const keys = createKeyClient({ peer: peers('keys'), holderId, clock, logger });
+  const keys = createKeyClient({ peer: peers('keys'), holderId, clock, logger, telemetry });
   const relay = createRelay({ db, eventLog, topic, clock, logger, onSequenced: storeSequences });
   const receipts = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
   const ticks = createTicks(owner, ports, () => relay.wake());
@@ -209,19 +234,18 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
   });
   const effect = createErasureEffect({ service, clock, onJob: () => jobs.wake() });
   const topics = ['privacy.v1'] as const;
-  const consumer = createConsumer({
-    name: service,
-    db,
-    eventLog,
-    topics,
-    peers,
-    effect,
-    clock,
-    logger,
-  });
+  const common = { db, eventLog, topics, peers, effect, clock, logger, telemetry };
+  const consumer = createConsumer({ name: service, ...common });
+  const problems = {
+    consumer: () => consumer.problem(),
+    relay: () => relay.problem(),
+    'erasure-jobs': () => jobs.problem() ?? ticks?.loop.problem(),
+    receipts: () => receipts.problem(),
+  };
   return {
     keys,
     relay,
+    problems,
     start: async () => {
       await keys.start();
       consumer.start();
@@ -239,10 +263,8 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
       await keys.stop();
     },
     problem: () =>
-      consumer.problem() ??
-      relay.problem() ??
-      jobs.problem() ??
-      ticks?.loop.problem() ??
-      receipts.problem(),
+      Object.values(problems)
+        .map((problem) => problem())
+        .find((said) => said !== undefined),
   };
 }

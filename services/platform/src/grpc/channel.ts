@@ -6,6 +6,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import { createBackoff } from '../retry/backoff.ts';
+import { encodeTraceparent, type TraceContext } from '../telemetry/trace-context.ts';
 import { identityOf, serviceOf } from '../tls/service-identity.ts';
 import type { TlsSource } from '../tls/tls-source.ts';
 import { isLostOnTheWay, serviceErrorOf } from './call-failure.ts';
@@ -18,6 +19,8 @@ export interface ChannelOptions {
   /** This service's own certificate, and the authority that the others' are of. */
   readonly tls: TlsSource;
   readonly clock: Clock;
+  /** The span that calls are made in, when it is sampled. */
+  readonly currentTrace?: () => TraceContext | undefined;
 }
 
 export interface Channels {
@@ -51,7 +54,8 @@ const settings = {
  * The peers of a service over gRPC with mutual TLS: the other implementation of `Peers` beside in-process.ts. One
  * connection per service, made at the first call and again whenever it breaks.
  */
-export function openChannels({ addresses, tls, clock }: ChannelOptions): Channels {
+export function openChannels(options: ChannelOptions): Channels {
+  const { addresses, tls, clock, currentTrace = () => undefined } = options;
   if (tls.current().authority === undefined) throw new RangeError('peers need an authority');
   const certificates = providerOf(tls);
   const clients = new Map(
@@ -69,7 +73,7 @@ export function openChannels({ addresses, tls, clock }: ChannelOptions): Channel
   return {
     peers: (service) => {
       const client = clients.get(service);
-      if (client !== undefined) return createPeer(service, client, clock);
+      if (client !== undefined) return createPeer(service, client, clock, currentTrace);
       throw new RangeError(`this service was given no address of ${service}`);
     },
     close: () => {
@@ -112,7 +116,12 @@ function providerOf(tls: TlsSource): experimental.CertificateProvider {
   };
 }
 
-function createPeer(service: ServiceName, client: Client, clock: Clock): Peer {
+function createPeer(
+  service: ServiceName,
+  client: Client,
+  clock: Clock,
+  currentTrace: () => TraceContext | undefined,
+): Peer {
   return {
     unary: async (method, request, { signal, timeoutMs = defaultTimeoutMs } = {}) => {
       signal?.throwIfAborted();
@@ -121,7 +130,8 @@ function createPeer(service: ServiceName, client: Client, clock: Clock): Peer {
       for (let attempt = 1; ; attempt++) {
         const restMs = endsMs - clock.monotonicMs();
         try {
-          return await unaryCall(client, method, request, restMs, signal);
+          const metadata = metadataOf(currentTrace());
+          return await unaryCall(client, method, request, { restMs, metadata, signal });
         } catch (error) {
           if (signal?.aborted === true) throw signal.reason;
           const delayMs = backoff.next();
@@ -137,12 +147,24 @@ function createPeer(service: ServiceName, client: Client, clock: Clock): Peer {
   };
 }
 
+function metadataOf(current: TraceContext | undefined): Metadata {
+  const metadata = new Metadata();
+  if (current !== undefined) metadata.set('traceparent', encodeTraceparent(current));
+  return metadata;
+}
+
+interface CallParts {
+  /** How long the call may take. */
+  readonly restMs: number;
+  readonly metadata: Metadata;
+  readonly signal: AbortSignal | undefined;
+}
+
 async function unaryCall<Request, Response>(
   client: Client,
   method: MethodDefinition<Request, Response>,
   request: Request,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
+  { restMs, metadata, signal }: CallParts,
 ): Promise<Response> {
   const answer = Promise.withResolvers<Response>();
   const call = client.makeUnaryRequest(
@@ -150,9 +172,9 @@ async function unaryCall<Request, Response>(
     method.requestSerialize,
     method.responseDeserialize,
     request,
-    new Metadata(),
+    metadata,
     // The library takes a wall clock's moment; what is left is counted by ours.
-    { deadline: Date.now() + Math.max(0, timeoutMs) },
+    { deadline: Date.now() + Math.max(0, restMs) },
     (error, response) => {
       if (error !== null) answer.reject(error);
       else if (response === undefined) answer.reject(new ServiceError('INTERNAL_DEFECT'));

@@ -1,5 +1,6 @@
 import type { Role, ServiceName } from '@lethe/proto/access.ts';
 import type { TenantId } from '../ids/ids.ts';
+import type { TraceContext } from '../telemetry/trace-context.ts';
 
 /** Who calls, as established before the request was decoded. */
 export type Caller =
@@ -24,6 +25,8 @@ export interface CallContext {
   readonly caller: Caller;
   /** Fires when the caller cancels, its deadline passes or the server stops. */
   readonly signal: AbortSignal;
+  /** The span of the service that calls. Nobody else's is taken: it could say something, and have us record. */
+  readonly traceContext?: TraceContext | undefined;
 }
 
 export type UnaryHandler<Request, Response> = (

@@ -13,6 +13,7 @@ import { placeOf, reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { type Clock, systemClock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { parseTraceparent, type TraceContext } from '../telemetry/trace-context.ts';
 import { callerOfCertificate, type VerifiedPeer } from './caller-certificate.ts';
 import type {
   CallContext,
@@ -256,7 +257,13 @@ async function contextOf(
       : callerOfCertificate(call.getAuthContext(), callers.clock.nowMs());
   admission.belongsTo(caller);
   authorize(method.definition.path, caller);
-  return { caller, signal };
+  if (caller.kind !== 'service') return { caller, signal };
+  return { caller, signal, traceContext: traceContextOf(call.metadata) };
+}
+
+function traceContextOf(metadata: Metadata): TraceContext | undefined {
+  const [traceparent] = metadata.get('traceparent');
+  return typeof traceparent === 'string' ? parseTraceparent(traceparent) : undefined;
 }
 
 function sizeOf(metadata: Metadata): number {

@@ -28,6 +28,8 @@ interface AskParts {
   readonly calls: LeaseCalls;
   readonly clock: Clock;
   readonly isRegistered: () => boolean;
+  /** Told how many leases were at hand, and how many were not. */
+  readonly looked?: ((purpose: LeasePurpose, hits: number, misses: number) => void) | undefined;
 }
 
 /** The questions that wait for keys, so that many who need one key make one call. */
@@ -81,6 +83,7 @@ export function createAsk(parts: AskParts) {
         answers.set(index, lease);
         return [];
       });
+      if (attempt === 0) parts.looked?.(purpose, wanted.length - open.length, open.length);
       if (open.length === 0) break;
       try {
         const wantedNow = open.map(({ one }) => one);

@@ -10,12 +10,14 @@ import {
 } from '../ids/ids.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import type { CachedLease } from './cached-lease.ts';
 import { createAsk, type Wanted } from './ask.ts';
 import { callKeys, keysTimeoutMs } from './keys-calls.ts';
 import { LeaseCache, scopeNameOf } from './lease-cache.ts';
 import { encodeOpenRequest, encodeSealRequest } from './lease-messages.ts';
 import { createLeaseCalls, type LeaseCalls } from './leasing.ts';
+import { leaseMetrics } from './metrics.ts';
 import type { KeyClient, OpenRequest, SealRequest } from './port.ts';
 import { createRevocationWatch, type RevocationListener } from './revocations.ts';
 import { createTenantSecrets } from './tenant-secrets.ts';
@@ -33,6 +35,8 @@ export interface KeyClientOptions {
   readonly claimBytes?: number;
   /** How often keys whose lease is over are dropped from memory, milliseconds. Default 5,000. */
   readonly sweepEveryMs?: number;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
 }
 
 /** The lease cache over the keys service; see KeyClient. */
@@ -52,7 +56,8 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
   });
   const watch = createRevocationWatch({ peer, holderId, clock, logger, listener: registration });
   const { isRegistered } = registration;
-  const ask = createAsk({ cache, calls, clock, isRegistered });
+  const looked = countingLooks(options.telemetry ?? noTelemetry);
+  const ask = createAsk({ cache, calls, clock, isRegistered, looked });
   return {
     leaseForSeal: async (tenantId, requests) =>
       await ask(
@@ -91,6 +96,17 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
       cache.endAll();
       secrets.forgetAll();
     },
+  };
+}
+
+function countingLooks(telemetry: Telemetry) {
+  if (!telemetry.isOn) return undefined;
+  const meter = telemetry.meter(leaseMetrics);
+  return (asked: LeasePurpose, hits: number, misses: number) => {
+    const purpose = asked === LeasePurpose.LEASE_PURPOSE_SEAL ? 'seal' : 'open';
+    const attributes = { 'lethe.lease.purpose': purpose } as const;
+    meter.add('lethe.lease.lookups', hits, { ...attributes, 'lethe.lease.result': 'hit' });
+    meter.add('lethe.lease.lookups', misses, { ...attributes, 'lethe.lease.result': 'miss' });
   };
 }
 

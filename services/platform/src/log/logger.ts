@@ -37,6 +37,15 @@ export interface LoggerOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Where lines go; standard output when absent. */
   readonly destination?: DestinationStream;
+  /** Where copies of them go, and which trace they are of. */
+  readonly copies?: LogCopies;
+}
+
+/** Takes a copy of each line as it was written. */
+export interface LogCopies {
+  copy(line: string): void;
+  /** `trace_id` and `span_id` of the running code, or nothing. */
+  traceFields(): Readonly<Record<string, string>>;
 }
 
 /**
@@ -60,7 +69,10 @@ export function createLogger(options: LoggerOptions): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   const { destination } = options;
-  const root = destination === undefined ? pino(settings) : pino(settings, destination);
+  const root =
+    destination === undefined && options.copies === undefined
+      ? pino(settings)
+      : copying(settings, destination ?? pino.destination(1), options.copies);
   const childOfRoot = root.child.bind(root);
   // Every logger is a child of the root: pino writes a field of a parent and of its child both, and as it was given.
   const carrying = (carried: Bindings): Logger =>
@@ -68,6 +80,19 @@ export function createLogger(options: LoggerOptions): Logger {
       child: (fields: Bindings) => carrying({ ...carried, ...onlyAllowed(fields).kept }),
     });
   return carrying({ service: options.service });
+}
+
+function copying(
+  settings: pino.LoggerOptions,
+  destination: DestinationStream,
+  copies: LogCopies | undefined,
+): pino.Logger {
+  if (copies === undefined) return pino(settings, destination);
+  const write = (written: string) => {
+    destination.write(written);
+    copies.copy(written);
+  };
+  return pino({ ...settings, mixin: () => copies.traceFields() }, { write });
 }
 
 function line(fields: unknown): Record<string, unknown> {

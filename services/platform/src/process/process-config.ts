@@ -13,6 +13,11 @@ import { ServiceError } from '../errors/service-error.ts';
 import { type KafkaConfig, kafkaSettings, parseKafkaConfig } from '../event-log/kafka-config.ts';
 import { limitSettings, limitsOf } from '../grpc/limits-config.ts';
 import type { ServerLimits } from '../grpc/limits.ts';
+import {
+  parseTelemetryConfig,
+  type TelemetryConfig,
+  telemetrySettings,
+} from '../telemetry/config.ts';
 import { readTlsMaterial, type TlsFiles } from '../tls/tls-material.ts';
 
 /** Where a port listens. */
@@ -25,6 +30,8 @@ export interface PortConfig {
 /** What every service's process runs with. */
 export interface ProcessConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Undefined: off. */
+  readonly telemetry: TelemetryConfig | undefined;
   /** How long calls in flight may take to finish after a stop was asked for. */
   readonly shutdownGraceMs: number;
   /** How long the process goes on serving after it says that it is not ready, so that balancers hear of it. */
@@ -139,6 +146,7 @@ export function processSettings(shape: ProcessShape): readonly z.ZodObject[] {
     peerSettings(shape),
     postgresSettings,
     kafkaSettings,
+    telemetrySettings,
   ];
 }
 
@@ -159,8 +167,9 @@ export function parseProcessConfig(
     peers: () => parsePeers(shape, env),
     postgres: () => parsePostgresConfig(name, env),
     kafka: () => parseKafkaConfig(name, env),
+    telemetry: () => parseTelemetryConfig(name, env),
   });
-  const { core, publicPort, tokens, peers, postgres, kafka } = parts;
+  const { core, publicPort, tokens, peers, postgres, kafka, telemetry } = parts;
   return Object.freeze({
     ...core,
     publicPort:
@@ -168,6 +177,7 @@ export function parseProcessConfig(
     peers,
     postgres,
     kafka,
+    telemetry,
   });
 }
 

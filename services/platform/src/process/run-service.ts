@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setLogger } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { reasons } from '@lethe/proto/reasons.ts';
@@ -11,7 +12,9 @@ import {
 import { parseTogether } from '../config/parse-together.ts';
 import { placeOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import { systemClock } from '../lifecycle/clock.ts';
 import { createLogger } from '../log/logger.ts';
+import { openTelemetry } from '../telemetry/open-telemetry.ts';
 import { parseProcessConfig, type ProcessShape, processSettings } from './process-config.ts';
 import { type Composed, type ProcessPorts, type Run, startRun } from './run.ts';
 
@@ -115,7 +118,17 @@ function readConfigs<Own>(
 
 function live<Own>(host: Host, described: ServiceProcess<Own>, { own, run: config }: Configs<Own>) {
   const { name } = described;
-  const logger = createLogger({ service: name, level: config.logLevel });
+  const telemetry =
+    config.telemetry === undefined
+      ? undefined
+      : openTelemetry(config.telemetry, {
+          name,
+          clock: systemClock,
+          randomBytes,
+          onUndelivered: () => logger.warn({ component: 'telemetry' }, 'telemetry is not taken'),
+        });
+  const copies = telemetry === undefined ? {} : { copies: telemetry.logs };
+  const logger = createLogger({ service: name, level: config.logLevel, ...copies });
   // grpc-js would write peer addresses and library errors to stderr; what matters reaches our own log.
   setLogger({ error: () => undefined, info: () => undefined, debug: () => undefined });
   const fail = (error: unknown): never => {
@@ -132,6 +145,7 @@ function live<Own>(host: Host, described: ServiceProcess<Own>, { own, run: confi
     isSole: described.isSole === true,
     compose: async (ports) => await described.compose(own, ports),
     logger,
+    ...(telemetry === undefined ? {} : { telemetry }),
     onFatal: fail,
   });
   const ending = createEnding(host, run, config.shutdownGraceMs + config.drainDelayMs, fail);

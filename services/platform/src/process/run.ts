@@ -8,17 +8,22 @@ import { failureFields, failureText } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { openKafkaEventLog } from '../event-log/kafka.ts';
 import type { EventLog } from '../event-log/port.ts';
+import { tracedEventLog } from '../event-log/traced-event-log.ts';
 import { openChannels } from '../grpc/channel.ts';
 import type { Peers } from '../grpc/handler.ts';
+import { tracedPeers, tracedService } from '../grpc/traced-calls.ts';
 import { type Clock, type RandomBytes, systemClock } from '../lifecycle/clock.ts';
 import type { Service } from '../lifecycle/service.ts';
 import { createUndoStack } from '../lifecycle/undo-stack.ts';
 import type { Logger } from '../log/logger.ts';
 import { createBackoff } from '../retry/backoff.ts';
 import { isTransient } from '../retry/is-transient.ts';
+import type { RunningTelemetry } from '../telemetry/open-telemetry.ts';
+import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
 import { type HealthReport, openHealthPort } from './health-port.ts';
 import type { ProcessConfig, ProcessShape } from './process-config.ts';
+import { beginTelemetry } from './process-telemetry.ts';
 import { openServicePorts } from './service-ports.ts';
 import { becomeSoleInstance } from './sole-instance.ts';
 
@@ -31,6 +36,7 @@ export interface ProcessPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
 }
 
 /** A service over its ports, and what else was opened for it. */
@@ -49,6 +55,8 @@ export interface RunOptions extends ProcessShape {
   /** May be called again: a start that failed for now is thrown away and made anew. */
   readonly compose: (ports: ProcessPorts) => Promise<Composed>;
   readonly logger: Logger;
+  /** Off when absent. */
+  readonly telemetry?: RunningTelemetry;
   /** The process must end: it lost what it may not go on without. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -113,6 +121,14 @@ function reportOf({ phase, waitsFor, composed, tls }: State): HealthReport {
 async function start(options: RunOptions, rooms: Rooms): Promise<void> {
   const { config, name, logger } = options;
   const { state, undo } = rooms;
+  const telemetry = beginTelemetry(options.telemetry, undo, {
+    name,
+    clock: systemClock,
+    isReady: () => state.phase === 'serving',
+    serviceProblem: () => state.composed?.service.problem(),
+    openedProblem: () => state.composed?.problem?.(),
+    tls: () => state.tls,
+  });
   const tls = openTls(options, rooms);
   const health = await openHealthPort(
     config.health,
@@ -124,9 +140,15 @@ async function start(options: RunOptions, rooms: Rooms): Promise<void> {
   if (options.isSole) await waitToBeSole(db, options, rooms);
   const eventLog = await openLog(options, rooms);
   const addresses = config.peers;
-  const channels = openChannels({ addresses, tls: tls.internal, clock: systemClock });
+  const channels = openChannels({
+    addresses,
+    tls: tls.internal,
+    clock: systemClock,
+    currentTrace: () => telemetry.current(),
+  });
   undo.push(async () => channels.close());
-  const { service } = await startService(db, eventLog, channels.peers, options, rooms);
+  const composed = await startService(db, eventLog, channels.peers, options, rooms);
+  const service = tracedService(composed.service, telemetry, systemClock);
   const ports = await openServicePorts({
     name,
     service,
@@ -211,16 +233,18 @@ async function startService(
   options: RunOptions,
   rooms: Rooms,
 ): Promise<Composed> {
-  const { logger } = options;
+  const { logger, name } = options;
   const { state, undo } = rooms;
+  const telemetry = options.telemetry?.of(name) ?? noTelemetry;
   const ports: ProcessPorts = {
     // One handle on one schema, whatever its owner knows of the tables.
     database: <Schema>() => db as unknown as Kysely<Schema>,
-    eventLog,
-    peers,
+    eventLog: tracedEventLog(eventLog, telemetry, systemClock),
+    peers: tracedPeers(peers, telemetry, systemClock),
     clock: systemClock,
     randomBytes,
     logger,
+    telemetry,
   };
   const end = async () => {
     const { composed } = state;

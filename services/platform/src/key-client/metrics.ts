@@ -1,0 +1,12 @@
+import type { MetricTable } from '../telemetry/metric-table.ts';
+
+/** Of leases. */
+export const leaseMetrics = {
+  'lethe.lease.lookups': {
+    kind: 'counter',
+    unit: '{lease}',
+    description:
+      'Leases that were wanted: a hit was at hand, a miss was asked of keys or waited for.',
+    attributes: ['lethe.lease.purpose', 'lethe.lease.result'],
+  },
+} as const satisfies MetricTable;
