@@ -8,28 +8,11 @@
  *
  * Ends with 1 where Kafka refuses, is away or a topic is not as it must be, with 2 for settings that are wrong.
  */
-import { topics } from '../../proto/topics.ts';
 import { ServiceError } from '../../services/platform/src/errors/service-error.ts';
 import {
-  createKafkaClient,
-  defaultKafkaTimeouts,
-} from '../../services/platform/src/event-log/kafka-client.ts';
-import { parseKafkaConfig } from '../../services/platform/src/event-log/kafka-config.ts';
-import { ensureKafkaTopics } from '../../services/platform/src/event-log/kafka-topics.ts';
-import { systemClock } from '../../services/platform/src/lifecycle/clock.ts';
-import { createLogger } from '../../services/platform/src/log/logger.ts';
-
-function readConfig() {
-  return parseKafkaConfig('admin', process.env);
-}
-
-async function createTopics({ settings, ensure }: ReturnType<typeof readConfig>): Promise<void> {
-  const logger = createLogger({ service: 'create-topics', level: 'error' });
-  const kafka = createKafkaClient(settings, defaultKafkaTimeouts, logger);
-  await ensureKafkaTopics(kafka, topics, ensure.topicSettings, 'create', systemClock);
-  const names = topics.map(({ name, partitions }) => `${name} (${partitions})`);
-  process.stdout.write(`as they must be: ${names.join(', ')}\n`);
-}
+  createTopics,
+  parseAdminKafkaConfig,
+} from '../../services/platform/src/event-log/create-topics.ts';
 
 function fail(error: unknown, exitCode: number): void {
   if (!(error instanceof ServiceError)) throw error;
@@ -38,8 +21,11 @@ function fail(error: unknown, exitCode: number): void {
 }
 
 try {
-  const config = readConfig();
-  await createTopics(config).catch((error: unknown) => fail(error, 1));
+  const config = parseAdminKafkaConfig(process.env);
+  await createTopics(config).then(
+    (said) => process.stdout.write(said),
+    (error: unknown) => fail(error, 1),
+  );
 } catch (error) {
   fail(error, 2);
 }

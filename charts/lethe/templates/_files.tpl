@@ -4,13 +4,13 @@
 {{- define "lethe.secretVolume" -}}
 - name: {{ index . 0 }}
   secret:
-    secretName: {{ index . 1 }}
+    secretName: {{ index . 1 | quote }}
     defaultMode: 0440
     items:
 {{- range index . 2 }}
 {{- $parts := splitn "=" 2 . }}
-      - key: {{ $parts._0 }}
-        path: {{ $parts._1 }}
+      - key: {{ $parts._0 | quote }}
+        path: {{ $parts._1 | quote }}
 {{- end }}
 {{- end }}
 

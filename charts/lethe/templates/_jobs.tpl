@@ -66,7 +66,7 @@ apiVersion: batch/v1
 kind: Job
 metadata:
   name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ if not $hook }}-{{ index . 3 | sha256sum | trunc 8 }}{{ end }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
 {{- include "lethe.hookAnnotations" (list (index . 1) 0) }}
@@ -86,7 +86,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
 {{- include "lethe.hookAnnotations" (list (index . 1) -10) }}

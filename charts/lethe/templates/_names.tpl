@@ -16,8 +16,8 @@
 
 {{/* By which a Deployment, a Service and a policy find pods: never changed, as a Deployment's selector cannot be. */}}
 {{- define "lethe.releaseSelector" -}}
-app.kubernetes.io/name: {{ include "lethe.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "lethe.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* Takes a list: the root and the component. */}}

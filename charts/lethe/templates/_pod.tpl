@@ -5,19 +5,19 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ .Values.pods.userId }}
-  runAsGroup: {{ .Values.pods.userId }}
-  fsGroup: {{ .Values.pods.userId }}
+  runAsUser: {{ int .Values.pods.userId }}
+  runAsGroup: {{ int .Values.pods.userId }}
+  fsGroup: {{ int .Values.pods.userId }}
   seccompProfile:
     type: RuntimeDefault
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.pods.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.pods.nodeSelector }}
 nodeSelector:

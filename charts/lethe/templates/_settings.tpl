@@ -4,10 +4,10 @@
 {{- define "lethe.postgresSettings" -}}
 {{- $pg := (index . 0).Values.postgresql -}}
 {{- $user := printf "%s%s" $pg.userPrefix (index . 1) -}}
-LETHE_POSTGRES_URL: {{ printf "postgres://%s@%s:%d/%s" $user $pg.host (int $pg.port) $pg.database }}
+LETHE_POSTGRES_URL: {{ printf "postgres://%s@%s:%d/%s" $user $pg.host (int $pg.port) $pg.database | quote }}
 LETHE_POSTGRES_PASSWORD_FILE: /etc/lethe/postgresql/password
 {{- if $pg.lockHost }}
-LETHE_POSTGRES_LOCK_URL: {{ printf "postgres://%s@%s:%d/%s" $user $pg.lockHost (int $pg.lockPort) $pg.database }}
+LETHE_POSTGRES_LOCK_URL: {{ printf "postgres://%s@%s:%d/%s" $user $pg.lockHost (int $pg.lockPort) $pg.database | quote }}
 {{- end }}
 {{- if $pg.authorityKey }}
 LETHE_POSTGRES_CA_FILE: /etc/lethe/postgresql/ca.crt
@@ -20,7 +20,7 @@ LETHE_POSTGRES_CA_FILE: /etc/lethe/postgresql/ca.crt
 LETHE_KAFKA_BROKERS: {{ join "," $kafka.brokers | quote }}
 LETHE_KAFKA_SASL: {{ $kafka.sasl }}
 {{- if ne $kafka.sasl "none" }}
-LETHE_KAFKA_USERNAME: {{ index . 1 }}
+LETHE_KAFKA_USERNAME: {{ index . 1 | quote }}
 LETHE_KAFKA_PASSWORD_FILE: /etc/lethe/kafka/password
 {{- end }}
 {{- if $kafka.authorityKey }}
