@@ -35,10 +35,13 @@ async function fillDisk(folder: string, seed: string, rounds: number): Promise<F
 
 /** What a caller may be told; each may be tried again. */
 const refusalsKnown = ['STORE_FULL', 'STORE_UNAVAILABLE', 'KEYS_UNAVAILABLE', 'UNAVAILABLE'];
+/** Of the process itself, or of the thread that ends it when its database spins. */
+const reasonsKnown = /The disk of the data folder .* is full|not answered .* is the disk full\?/;
 const rounds = Number(process.env['LETHE_DISK_ROUNDS'] ?? 1);
 
 describe('a disk that is full at a random moment, and then has room again', function () {
-  this.timeout(180_000 + rounds * 120_000);
+  // A database that spins is ended after 70 s, and a round has three starts: on a busy machine some minutes.
+  this.timeout(180_000 + rounds * 360_000);
   const folder = makeFolder();
   const seed = process.env['LETHE_DISK_SEED'] ?? String(randomInt(1_000_000));
   let found: readonly FullDiskRound[] = [];
@@ -72,7 +75,7 @@ describe('a disk that is full at a random moment, and then has room again', func
         reasons.join(', '),
       );
       if (ended === undefined) assert.notEqual(wentOn, false);
-      else assert.match(lastWords, /The disk of the data folder .* is full/);
+      else assert.match(lastWords, reasonsKnown);
     }
   });
 
