@@ -7,7 +7,7 @@ export type { Logger } from 'pino';
  * The fields a log line may carry, beside level, time and message. Everything else is dropped before it is
  * written: ids, names of code, counts and times; never a request, a value or an error's cause.
  */
-const allowedFields: ReadonlySet<string> = new Set([
+export const allowedLogFields = [
   'service',
   'component',
   'method',
@@ -30,7 +30,9 @@ const allowedFields: ReadonlySet<string> = new Set([
   'version',
   'signal',
   'problem',
-]);
+] as const;
+
+const allowedFields: ReadonlySet<string> = new Set(allowedLogFields);
 
 export interface LoggerOptions {
   readonly service: string;

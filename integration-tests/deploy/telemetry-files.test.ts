@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { alerts } from '../../deploy/telemetry/alerts.ts';
+import { metrics } from '../../deploy/telemetry/catalogue.ts';
+import { allowedAttributes } from '../../deploy/telemetry/collector.ts';
+import { telemetryFiles } from '../../deploy/telemetry/write-files.ts';
+import { alertCases } from '../telemetry/alert-cases.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const runbooks = path.join(root, 'docs/operators/runbooks');
+
+describe('alerts, dashboards and the collector', () => {
+  it('are as what the services declare makes them; else: node deploy/telemetry/write-files.ts', () => {
+    for (const [file, text] of telemetryFiles()) {
+      assert.equal(readFileSync(path.join(root, file), 'utf8'), text, file);
+    }
+  });
+
+  it('have a case and a runbook for each alert, and no runbook for none', () => {
+    const named = alerts.map(({ name }) => name);
+    assert.equal(new Set(named).size, named.length);
+    assert.deepEqual(
+      [...new Set(alertCases.map(({ alert }) => alert))].toSorted(),
+      named.toSorted(),
+    );
+    for (const { runbook, name } of alerts) {
+      const file = path.join(runbooks, `${runbook}.md`);
+      assert.ok(existsSync(file), `${name}: ${file}`);
+      assert.match(readFileSync(file, 'utf8'), new RegExp(`\\b${name}\\b`));
+    }
+    const written = readdirSync(runbooks).filter((file) => file !== 'README.md');
+    const used = new Set(alerts.map(({ runbook }) => `${runbook}.md`));
+    assert.deepEqual(
+      written.filter((file) => !used.has(file)),
+      [],
+    );
+  });
+
+  it('show every metric of ours: one that nobody sees is measured in vain', () => {
+    const text = [...telemetryFiles().values()].join('\n');
+    const unseen = Object.keys(metrics)
+      .map((name) => name.replaceAll('.', '_'))
+      .filter((name) => !text.includes(name));
+    assert.deepEqual(unseen, []);
+  });
+
+  it('let through no attribute that could be text', () => {
+    assert.ok(
+      !allowedAttributes.some(
+        (name) =>
+          /name$|mail|user|subject|address$/.test(name) &&
+          !['messaging.destination.name', 'service.name', 'lethe.address'].includes(name),
+      ),
+    );
+    assert.ok(!allowedAttributes.includes('exception.message'));
+  });
+});

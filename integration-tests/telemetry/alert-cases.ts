@@ -1,0 +1,224 @@
+import { label, observations, series } from '../../deploy/telemetry/catalogue.ts';
+
+/** Series over time, in promtool's notation: start, plus a step, times a count; a sample a minute. */
+export type Samples = readonly (readonly [series: string, values: string])[];
+
+/** When an alert fires and when it does not. */
+export interface AlertCase {
+  readonly alert: string;
+  readonly fires: Samples;
+  /** When it is looked at. */
+  readonly at: string;
+  /** Of the alert, beside its severity. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly summary: string;
+  /** What looks alike and is well, at the same time. */
+  readonly quiet: Samples;
+}
+
+const topic = label('messaging.destination.name');
+const consumer = label('lethe.consumer');
+const reason = label('error.type');
+const component = label('lethe.component');
+const use = label('lethe.certificate.use');
+const of = (name: string, labels: Readonly<Record<string, string>>) => {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+  return `${name}{${pairs.join(',')}}`;
+};
+const lease = (status: string) =>
+  of(observations('rpc.client.call.duration'), {
+    job: 'lethe/tickets',
+    [label('rpc.method')]: 'lethe.keys.v1.KeyService/Lease',
+    [label('rpc.response.status_code')]: status,
+  });
+const unreadable = (le: string) =>
+  of('lethe_erasure_unreadable_duration_seconds_bucket', { job: 'lethe/privacy', le });
+const problem = (because: string) =>
+  of(series('lethe.problems'), {
+    job: 'lethe/analytics',
+    [component]: 'projection',
+    [reason]: because,
+  });
+
+/** At least one of each alert; a test holds that. */
+export const alertCases: readonly AlertCase[] = [
+  {
+    alert: 'LetheErasureOverdue',
+    fires: [[series('lethe.erasure.open.age'), '7000+60x30']],
+    at: '20m',
+    summary: 'An erasure was requested 2h 16m 40s ago and is not completed.',
+    quiet: [[series('lethe.erasure.open.age'), '0+60x30']],
+  },
+  {
+    alert: 'LetheUnreadableClockAboveBound',
+    fires: [[series('lethe.erasure.readable.age'), '0 30 61']],
+    at: '2m',
+    summary: 'Somebody may still read what was to be erased 1m 1s ago; the bound is 60 s.',
+    quiet: [
+      [series('lethe.erasure.readable.age'), '0 30 60'],
+      [series('lethe.erasure.unfenced.age'), '0 2 0'],
+    ],
+  },
+  {
+    alert: 'LetheUnreadableClockAboveBound',
+    fires: [[series('lethe.erasure.unfenced.age'), '0 30 90']],
+    at: '2m',
+    summary: 'Somebody may still read what was to be erased 1m 30s ago; the bound is 60 s.',
+    quiet: [[series('lethe.erasure.unfenced.age'), '0 30 0']],
+  },
+  {
+    alert: 'LetheUnreadableClockSlow',
+    fires: [
+      [unreadable('5'), '0+0x90'],
+      [unreadable('10'), '0+1x90'],
+      [unreadable('+Inf'), '0+1x90'],
+    ],
+    at: '80m',
+    summary: 'Erasures take 9.95s until they are unreadable (p99 of an hour).',
+    quiet: [
+      [unreadable('5'), '0+1x90'],
+      [unreadable('10'), '0+1x90'],
+      [unreadable('+Inf'), '0+1x90'],
+    ],
+  },
+  {
+    alert: 'LetheLeaseFailures',
+    fires: [
+      [lease('OK'), '0+90x30'],
+      [lease('UNAVAILABLE'), '0+10x30'],
+    ],
+    at: '20m',
+    labels: { job: 'lethe/tickets' },
+    summary: 'lethe/tickets fails to lease keys in 10% of calls.',
+    quiet: [
+      [lease('OK'), '0+99x30'],
+      [lease('UNAVAILABLE'), '0+1x30'],
+    ],
+  },
+  {
+    alert: 'LetheRelayLag',
+    fires: [[of(series('lethe.relay.lag'), { [topic]: 'tickets.v1' }), '0+60x10']],
+    at: '5m',
+    labels: { [topic]: 'tickets.v1' },
+    summary: 'Events of tickets.v1 have waited for the log for 5m 0s.',
+    quiet: [[of(series('lethe.relay.lag'), { [topic]: 'tickets.v1' }), '0 60 0 61 0 0 0']],
+  },
+  {
+    alert: 'LetheConsumerLag',
+    fires: [
+      [of(series('lethe.consumer.lag'), { [consumer]: 'usage', [topic]: 'privacy.v1' }), '0+60x20'],
+    ],
+    at: '15m',
+    labels: { [consumer]: 'usage', [topic]: 'privacy.v1' },
+    summary: 'usage is 15m 0s behind on privacy.v1.',
+    quiet: [
+      [of(series('lethe.consumer.lag'), { [consumer]: 'usage', [topic]: 'privacy.v1' }), '200x20'],
+    ],
+  },
+  {
+    alert: 'LetheParkedStreams',
+    fires: [
+      [
+        of(series('lethe.parking.streams'), { job: 'lethe/analytics', [topic]: 'usage.v1' }),
+        '2x20',
+      ],
+    ],
+    at: '15m',
+    labels: { job: 'lethe/analytics', [topic]: 'usage.v1' },
+    summary: 'lethe/analytics has parked 2 streams of usage.v1.',
+    quiet: [
+      [
+        of(series('lethe.parking.streams'), { job: 'lethe/analytics', [topic]: 'usage.v1' }),
+        '0x20',
+      ],
+    ],
+  },
+  {
+    alert: 'LetheSequenceGap',
+    fires: [[problem('SEQUENCE_GAP'), '0 1']],
+    at: '1m',
+    labels: { job: 'lethe/analytics', [component]: 'projection', [reason]: 'SEQUENCE_GAP' },
+    summary: 'lethe/analytics stopped a partition: SEQUENCE_GAP. Records are missing.',
+    quiet: [[problem('STORE_UNAVAILABLE'), '0 1']],
+  },
+  {
+    alert: 'LetheCoverageGap',
+    fires: [[series('lethe.ledger.coverage.gap.age'), '0+60x20']],
+    at: '15m',
+    summary: 'A chunk that was committed 15m 0s ago is not in ClickHouse: figures are incomplete.',
+    quiet: [[series('lethe.ledger.coverage.gap.age'), '2x20']],
+  },
+  {
+    alert: 'LetheLedgerStale',
+    fires: [[series('lethe.ledger.freshness'), '0+60x40']],
+    at: '30m',
+    summary: 'Figures are complete only up to 30m 0s ago.',
+    quiet: [[series('lethe.ledger.freshness'), '3x40']],
+  },
+  {
+    alert: 'LetheRetentionMargin',
+    fires: [
+      [
+        of(series('lethe.log.retention.margin'), { [consumer]: 'keys', [topic]: 'privacy.v1' }),
+        '90000-600x20',
+      ],
+    ],
+    at: '15m',
+    labels: { [consumer]: 'keys', [topic]: 'privacy.v1' },
+    summary: 'Kafka drops records of privacy.v1 that keys has not read, in 22h 30m 0s.',
+    quiet: [
+      [
+        of(series('lethe.log.retention.margin'), { [consumer]: 'keys', [topic]: 'privacy.v1' }),
+        '+Inf+0x20',
+      ],
+    ],
+  },
+  {
+    alert: 'LetheCompactionBehind',
+    fires: [[of(series('lethe.log.compaction.overdue'), { [topic]: 'usage.v1' }), '3000+60x40']],
+    at: '30m',
+    labels: { [topic]: 'usage.v1' },
+    summary: "Erased records of usage.v1 stay in the log's files: compaction is 1h 20m 0s behind.",
+    quiet: [[of(series('lethe.log.compaction.overdue'), { [topic]: 'usage.v1' }), '60x40']],
+  },
+  {
+    alert: 'LetheCertificateNearExpiry',
+    fires: [
+      [
+        of(series('lethe.tls.certificate.lifetime'), { job: 'lethe/keys', [use]: 'internal' }),
+        '600000-60x20',
+      ],
+    ],
+    at: '15m',
+    labels: { job: 'lethe/keys', [use]: 'internal' },
+    summary: 'The internal certificate of lethe/keys ends in 6d 22h 25m 0s.',
+    quiet: [
+      [
+        of(series('lethe.tls.certificate.lifetime'), { job: 'lethe/keys', [use]: 'internal' }),
+        '2592000-60x20',
+      ],
+    ],
+  },
+  {
+    alert: 'LetheKmsAway',
+    fires: [[series('lethe.kms.away'), '0+60x10']],
+    at: '5m',
+    summary: 'The KMS has refused every call for 5m 0s.',
+    quiet: [[series('lethe.kms.away'), '0 20 0 20 0 0 0']],
+  },
+  {
+    alert: 'LetheProblem',
+    fires: [[problem('STORE_UNAVAILABLE'), '1x20']],
+    at: '15m',
+    labels: { job: 'lethe/analytics', [component]: 'projection', [reason]: 'STORE_UNAVAILABLE' },
+    summary: 'lethe/analytics: projection has a problem, STORE_UNAVAILABLE.',
+    quiet: [[problem('STORE_UNAVAILABLE'), '1 1 0 1 1 0 1 1 0 1 1 0 1 1 0 1']],
+  },
+  {
+    alert: 'LetheTelemetryAbsent',
+    fires: [],
+    at: '20m',
+    summary: 'No process of Lethe is heard of: every other alert is silent too.',
+    quiet: [[of(series('lethe.ready'), { job: 'lethe/keys' }), '0x20']],
+  },
+];
