@@ -22,6 +22,18 @@ describe('errors of Kafka', () => {
     assert.equal(reasonOf('not even an error'), 'STORE_UNAVAILABLE');
   });
 
+  it('take a login that nobody answers for an outage, and not for a refusal', () => {
+    const login = (said: string) =>
+      Object.assign(new Error(`SASL SCRAM SHA512 authentication failed: ${said}`), {
+        name: 'KafkaJSSASLAuthenticationError',
+      });
+    const late = login('Request SaslAuthenticate(key: 36, version: 1) timed out');
+    assert.equal(reasonOf(late), 'STORE_UNAVAILABLE');
+    assert.equal(reasonOf(login('Connection error: socket hang up')), 'STORE_UNAVAILABLE');
+    const wrong = login('Authentication failed due to invalid credentials with SASL mechanism');
+    assert.equal(reasonOf(wrong), 'LOG_ACCESS_DENIED');
+  });
+
   it('look into what failed together', () => {
     const refused = answered('TOPIC_AUTHORIZATION_FAILED');
     const together = Object.assign(new Error('several'), { errors: [new Error('one'), refused] });

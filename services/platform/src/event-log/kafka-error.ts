@@ -29,7 +29,7 @@ export function kafkaError(error: unknown, doing: string): ServiceError {
   if (types.some((type) => fencedTypes.has(type))) {
     return new ServiceError('SEQUENCE_CONFLICT', `${doing}: another writer was opened`, details);
   }
-  if (types.some(isRefusal) || names.includes('KafkaJSSASLAuthenticationError')) {
+  if (types.some(isRefusal) || chain.some(isRefusedLogin)) {
     const refusal = types.find(isRefusal) ?? 'authentication failed';
     return new ServiceError('LOG_ACCESS_DENIED', `${doing}: ${refusal}`, details);
   }
@@ -55,6 +55,15 @@ export function kafkaError(error: unknown, doing: string): ServiceError {
 
 function isRefusal(type: string): boolean {
   return type.endsWith('_AUTHORIZATION_FAILED') || type === 'SASL_AUTHENTICATION_FAILED';
+}
+
+/**
+ * The library makes the same error of a broker that says no and of one that says nothing in time, which is busy or
+ * restarting: only its words differ.
+ */
+function isRefusedLogin({ name, message }: Error): boolean {
+  if (name !== 'KafkaJSSASLAuthenticationError') return false;
+  return !/timed out|timeout|connection|socket/i.test(message);
 }
 
 /**
