@@ -4,12 +4,17 @@ export const logReasons = {
     code: 'DATA_LOSS',
     meaning:
       "The log holds sequences that the owner's table never gave: the database lost commits.",
-    next: 'Restore the database to its newest state, or stop the server and run `lethe repair`; see docs/operators/repair.md.',
+    next: 'Restore the database to its newest state, or stop the server and run `lethe repair`, or the service with --repair; see docs/operators/repair.md.',
   },
   SEQUENCE_GAP: {
     code: 'DATA_LOSS',
     meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
     next: 'Treat it as an incident: the partition has stopped. A data folder is mended by `lethe repair`; see docs/operators/repair.md.',
+  },
+  SERVICE_RUNS: {
+    code: 'FAILED_PRECONDITION',
+    meaning: 'A process of the service works on the stores that are to be repaired.',
+    next: 'Stop every process of the service, then run the repair again.',
   },
   RECORD_MALFORMED: {
     code: 'DATA_LOSS',

@@ -18,6 +18,8 @@ export interface ServiceProcess {
   readonly publicAddress: string;
   readonly internalAddress: string;
   pid(): number | undefined;
+  /** How to run its main with arguments instead, such as `--repair`. */
+  command(...args: readonly string[]): ServiceCommand;
   start(): void;
   /** SIGTERM, or another; answers with the exit code, null when a signal ended it. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
@@ -27,6 +29,12 @@ export interface ServiceProcess {
   health(): Promise<SaidHealth | undefined>;
   /** Throws when it has ended, or does not serve within the time. */
   untilServing(withinMs: number): Promise<void>;
+}
+
+export interface ServiceCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface ServiceProcessWish {
@@ -52,6 +60,7 @@ export function serviceProcess(wish: ServiceProcessWish): ServiceProcess {
     publicAddress: `localhost:${ports.public}`,
     internalAddress: `localhost:${ports.internal}`,
     pid: () => child?.pid,
+    command: (...args) => ({ file: process.execPath, args: [main, ...args], env }),
     start: () => {
       if (child !== undefined) throw new Error(`${name} runs already`);
       const log = openSync(logFile, 'a');

@@ -1,7 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ServiceProcess } from '../../deploy/local/service-process.ts';
 import type { SixProcesses } from '../../deploy/local/six-processes.ts';
 import { owners } from '../harness/stored-tables.ts';
-import type { Supervised } from './supervised.ts';
+
+interface Watched {
+  readonly name: string;
+  readonly process: Pick<ServiceProcess, 'health'>;
+}
 
 const pollMs = 500;
 const withinMs = 10 * 60_000;
@@ -9,7 +14,7 @@ const withinMs = 10 * 60_000;
 /** Waits until every service serves without a problem and nothing is on its way. */
 export async function untilSettled(
   { query }: Pick<SixProcesses, 'query'>,
-  services: readonly Supervised[],
+  services: readonly Watched[],
 ): Promise<void> {
   const endsMs = performance.now() + withinMs;
   for (;;) {
@@ -20,7 +25,7 @@ export async function untilSettled(
   }
 }
 
-async function problemsOf(services: readonly Supervised[]): Promise<readonly string[]> {
+async function problemsOf(services: readonly Watched[]): Promise<readonly string[]> {
   const all = await Promise.all(
     services.map(async ({ name, process }) => {
       const said = await process.health();

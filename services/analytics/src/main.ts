@@ -7,6 +7,8 @@ import {
   openClickHouse,
   parseClickHouseConfig,
 } from './ledger/clickhouse-config.ts';
+import { assertLedgerFits, repairLedger } from './ledger/fits.ts';
+import type { AnalyticsSchema } from './store.ts';
 
 runService(process, {
   name: 'analytics',
@@ -20,7 +22,20 @@ runService(process, {
     }),
   compose: async ({ analytics, clickHouse: config }, ports) => {
     const clickHouse = openClickHouse(config, analytics.ledgerStatementsMax);
-    const service = createAnalytics(analytics, { ...ports, db: ports.database(), clickHouse });
-    return { service, close: async () => await clickHouse.close() };
+    const db = ports.database<AnalyticsSchema>();
+    const service = createAnalytics(analytics, { ...ports, db, clickHouse });
+    const start = async () => {
+      await assertLedgerFits(db, clickHouse);
+      await service.start();
+    };
+    return { service: { ...service, start }, close: async () => await clickHouse.close() };
+  },
+  repair: async ({ analytics, clickHouse: config }, ports, wish) => {
+    const clickHouse = openClickHouse(config, analytics.ledgerStatementsMax);
+    try {
+      return await repairLedger(ports.database<AnalyticsSchema>(), clickHouse, wish);
+    } finally {
+      await clickHouse.close();
+    }
   },
 });

@@ -1,6 +1,9 @@
 import { runService } from '@lethe/platform/process/run-service.ts';
+import { repairOwner } from '@lethe/platform/repair/repair-owner.ts';
 import { createPredictions } from './app.ts';
 import { parseConfig, settings } from './config.ts';
+import { migrations } from './migrations/migrations.ts';
+import { predictionFamily } from './prediction-events.ts';
 
 runService(process, {
   name: 'predictions',
@@ -11,4 +14,6 @@ runService(process, {
   compose: async (config, ports) => ({
     service: createPredictions(config, { ...ports, db: ports.database() }),
   }),
+  repair: async (_config, ports, wish) =>
+    await repairOwner(predictionFamily, migrations, ports, wish),
 });

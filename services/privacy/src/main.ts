@@ -3,6 +3,7 @@ import { runService } from '@lethe/platform/process/run-service.ts';
 import { createPrivacy } from './app.ts';
 import { readSigningKey, signingKeySettings } from './certificate/signing-key-config.ts';
 import { parseConfig, settings } from './config.ts';
+import { repairPrivacy } from './repair.ts';
 
 runService(process, {
   name: 'privacy',
@@ -21,4 +22,5 @@ runService(process, {
       signingKey: { privateJwk },
     }),
   }),
+  repair: async (_config, ports, wish) => await repairPrivacy(ports, wish),
 });

@@ -1,6 +1,9 @@
 import { runService } from '@lethe/platform/process/run-service.ts';
+import { repairOwner } from '@lethe/platform/repair/repair-owner.ts';
 import { createUsage } from './app.ts';
 import { parseConfig, settings } from './config.ts';
+import { migrations } from './migrations/migrations.ts';
+import { usageFamily } from './usage-events.ts';
 
 runService(process, {
   name: 'usage',
@@ -11,4 +14,5 @@ runService(process, {
   compose: async (config, ports) => ({
     service: createUsage(config, { ...ports, db: ports.database() }),
   }),
+  repair: async (_config, ports, wish) => await repairOwner(usageFamily, migrations, ports, wish),
 });

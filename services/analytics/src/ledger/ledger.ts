@@ -190,8 +190,8 @@ const transientTypes: ReadonlySet<string> = new Set([
   'UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE',
 ]);
 
-// ClickHouse's errors carry the name of their kind, which is passed on; their text may quote values, and is not.
-function refused(error: unknown): never {
+/** ClickHouse's errors carry the name of their kind, which is passed on; their text may quote values, and is not. */
+export function refused(error: unknown): never {
   if (error instanceof ServiceError) throw error;
   const type: unknown = error instanceof Error ? Reflect.get(error, 'type') : undefined;
   if (typeof type === 'string' && !transientTypes.has(type)) {

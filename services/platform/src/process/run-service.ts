@@ -15,7 +15,9 @@ import { ServiceError } from '../errors/service-error.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import { createLogger } from '../log/logger.ts';
 import { openTelemetry } from '../telemetry/open-telemetry.ts';
+import type { RepairFinding, RepairPorts, RepairWish } from '../repair/port.ts';
 import { parseProcessConfig, type ProcessShape, processSettings } from './process-config.ts';
+import { findingsText, runRepairProcess } from './repair-process.ts';
 import { type Composed, type ProcessPorts, type Run, startRun } from './run.ts';
 
 /** A service as a process of its own: what its `main.ts` says. */
@@ -27,6 +29,12 @@ export interface ServiceProcess<Own> extends ProcessShape {
   /** Reads them. Throws CONFIG_INVALID. */
   readonly parse: (env: Environment) => Own;
   readonly compose: (config: Own, ports: ProcessPorts) => Promise<Composed>;
+  /** Compares the service's stores with each other and mends them: `--repair`. Absent: there is nothing to repair. */
+  readonly repair?: (
+    config: Own,
+    ports: RepairPorts,
+    wish: RepairWish,
+  ) => Promise<readonly RepairFinding[]>;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -50,14 +58,15 @@ export function settingsOf<Own>(described: ServiceProcess<Own>): readonly Settin
  */
 export function runService<Own>(host: Host, described: ServiceProcess<Own>): void {
   const { name } = described;
-  const [argument, ...others] = host.argv.slice(2);
+  const asked = host.argv.slice(2).join(' ');
   const env = withoutEmpty(host.env);
-  if (others.length > 0 || !['--help', '--check-config', undefined].includes(argument)) {
-    host.stderr.write(`${name}: takes --help, --check-config or no argument\n`);
+  if (!argumentsOf(described).includes(asked)) {
+    const known = argumentsOf(described).filter((each) => each !== '');
+    host.stderr.write(`${name}: takes ${known.join(', ')} or no argument\n`);
     host.exit(exitCodes.usage);
     return;
   }
-  if (argument === '--help') {
+  if (asked === '--help') {
     host.stdout.write(helpText(described));
     host.exit(exitCodes.done);
     return;
@@ -67,13 +76,47 @@ export function runService<Own>(host: Host, described: ServiceProcess<Own>): voi
     host.exit(exitCodes.usage);
     return;
   }
-  if (argument === '--check-config') {
+  if (asked === '--check-config') {
     host.stdout.write(`ok: the settings of ${name} keep every rule; nothing was connected to\n`);
     host.stdout.write(summaryText(settingsOf(described), env));
     host.exit(exitCodes.done);
     return;
   }
-  live(host, described, configs);
+  if (asked.startsWith('--repair')) void repair(host, described, configs, asked !== '--repair');
+  else live(host, described, configs);
+}
+
+function argumentsOf<Own>({ repair: hasRepair }: ServiceProcess<Own>): readonly string[] {
+  const repairs = hasRepair === undefined ? [] : ['--repair', '--repair --yes'];
+  return ['--help', '--check-config', ...repairs, ''];
+}
+
+/** Exits 0 when nothing is left to do, 1 when something is or cannot be done. */
+async function repair<Own>(
+  host: Host,
+  { name, repair: work }: ServiceProcess<Own>,
+  { own, run: config }: Configs<Own>,
+  mends: boolean,
+): Promise<void> {
+  const logger = createLogger({ service: name, level: config.logLevel });
+  setLogger({ error: () => undefined, info: () => undefined, debug: () => undefined });
+  const ending = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) host.on(signal, () => ending.abort());
+  try {
+    const wish = { mends, signal: ending.signal };
+    const findings = await runRepairProcess(
+      { name, config, logger, repair: async (ports) => (await work?.(own, ports, wish)) ?? [] },
+      wish,
+    );
+    host.stdout.write(findingsText(name, findings));
+    const isWhole = findings.every(({ state }) => state === 'mended');
+    host.exit(isWhole ? exitCodes.done : exitCodes.failed);
+  } catch (error) {
+    const known = error instanceof ServiceError;
+    const message = known ? `${error.message} ${reasons[error.reason].next}` : placeOf(error);
+    host.stderr.write(`${name}: ${known ? error.reason : 'INTERNAL_DEFECT'}: ${message}\n`);
+    host.exit(exitCodes.failed);
+  }
 }
 
 /** A variable that is set to nothing, as charts do it, is not set. */
@@ -82,11 +125,15 @@ function withoutEmpty(env: Environment): Environment {
 }
 
 function helpText<Own>(described: ServiceProcess<Own>): string {
-  const { name } = described;
+  const { name, repair: hasRepair } = described;
+  const repairText =
+    `  --repair        compares its database with what it belongs to, and says what does not fit; 1 when something\n` +
+    `                  does not. No process of ${name} may run. With --yes it mends what can be mended\n`;
   return (
     `The ${name} service of Lethe. It is configured by environment variables alone:\n\n` +
     `${settingsText(settingsOf(described))}\n` +
     `  --check-config  reads them and says what is wrong, all at once, or "ok"; connects to nothing\n` +
+    (hasRepair === undefined ? '' : repairText) +
     `Exit codes: 0 done, 1 it cannot go on (the log says why), 2 settings or arguments are wrong.\n`
   );
 }
