@@ -33,8 +33,14 @@ async function fillDisk(folder: string, seed: string, rounds: number): Promise<F
   return found;
 }
 
-/** What a caller may be told; each may be tried again. */
-const refusalsKnown = ['STORE_FULL', 'STORE_UNAVAILABLE', 'KEYS_UNAVAILABLE', 'UNAVAILABLE'];
+/** What a caller may be told; each may be tried again. A database that spins answers nobody in time. */
+const refusalsKnown = [
+  'STORE_FULL',
+  'STORE_UNAVAILABLE',
+  'KEYS_UNAVAILABLE',
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+];
 /** Of the process itself, or of the thread that ends it when its database spins. */
 const reasonsKnown = /The disk of the data folder .* is full|not answered .* is the disk full\?/;
 const rounds = Number(process.env['LETHE_DISK_ROUNDS'] ?? 1);

@@ -23,6 +23,23 @@ describe('a failure on a full disk', () => {
     for (const failure of failures) assert.equal(await explained(failure), 'STORE_FULL');
   });
 
+  it('is what a database that cannot be opened lacks, when there is no room for a segment of its log', async () => {
+    const damaged = new ServiceError('STORE_DAMAGED', 'cannot be opened');
+    const reasonAt = async (freeMegabytes: number) => {
+      const said = await explainFullDisk(
+        damaged,
+        tmpdir(),
+        async () => freeMegabytes * 1024 * 1024,
+      );
+      return said instanceof ServiceError ? said.reason : said;
+    };
+    assert.equal(await reasonAt(3), 'STORE_FULL');
+    assert.equal(await reasonAt(16), 'STORE_FULL');
+    assert.equal(await reasonAt(100), 'STORE_DAMAGED');
+    const taken = new ServiceError('PORT_IN_USE');
+    assert.equal(await explainFullDisk(taken, tmpdir(), async () => 3 * 1024 * 1024), taken);
+  });
+
   it('is not made of any other failure, nor of a folder that is not there', async () => {
     const failure = new ServiceError('PORT_IN_USE', 'Port 7480 is taken.');
     assert.equal(await explainFullDisk(failure, tmpdir()), failure);

@@ -3,6 +3,8 @@ import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 
 /** Below this much room hardly anything of ours can be written. */
 const roomMinBytes = 1024 * 1024;
+/** An embedded PostgreSQL that is opened after it died needs a segment of its log, 16 MiB, and cannot say what it lacks. */
+const roomToOpenBytes = 24 * 1024 * 1024;
 
 /** As the operating system, PostgreSQL, SQLite and ClickHouse say it. */
 const fullDiskText = /ENOSPC|no space left|disk is full|NOT_ENOUGH_SPACE/i;
@@ -11,10 +13,16 @@ const fullDiskText = /ENOSPC|no space left|disk is full|NOT_ENOUGH_SPACE/i;
  * What failed, said as STORE_FULL when the disk of the data folder is the cause: an embedded store words it in a way of
  * its own, or not at all. Any other failure comes back as it was.
  */
-export async function explainFullDisk(failure: unknown, folder: string): Promise<unknown> {
+export async function explainFullDisk(
+  failure: unknown,
+  folder: string,
+  roomOf: (folder: string) => Promise<number | undefined> = freeBytesOf,
+): Promise<unknown> {
   if (failure instanceof ServiceError && failure.reason === 'STORE_FULL') return failure;
-  const freeBytes = await freeBytesOf(folder);
-  const isFull = freeBytes !== undefined && freeBytes < roomMinBytes;
+  const freeBytes = await roomOf(folder);
+  const isOpening = failure instanceof ServiceError && failure.reason === 'STORE_DAMAGED';
+  const neededBytes = isOpening ? roomToOpenBytes : roomMinBytes;
+  const isFull = freeBytes !== undefined && freeBytes < neededBytes;
   if (!isFull && !saysFullDisk(failure)) return failure;
   const room = freeBytes === undefined ? '' : ` (${Math.floor(freeBytes / 1024)} KiB are free)`;
   const message = `The disk of the data folder ${folder} is full${room}; what was acknowledged is kept.`;
