@@ -10,6 +10,7 @@ import { writeIdentities } from './local-identities.ts';
 import { type PathRouter, startPathRouter } from './path-router.ts';
 import { findPostgresBinaries, type LocalPostgres, startLocalPostgres } from './postgres.ts';
 import { provisionVault } from './provisioned-vault.ts';
+import { secureSystems, type SecuredSystems } from './secured-systems.ts';
 import { type ServiceProcess, serviceProcess } from './service-process.ts';
 import { type LocalVault, startLocalVault } from './vault.ts';
 
@@ -21,6 +22,8 @@ export interface SixProcessesWish {
   readonly env?: Readonly<Record<string, string>>;
   /** The order in which services start; any will do. */
   readonly order?: readonly ServiceName[];
+  /** Kafka over TLS with SCRAM and ACLs, PostgreSQL over TLS with passwords; otherwise both in plaintext. */
+  readonly isSecured?: boolean;
 }
 
 /** Kafka, PostgreSQL, Vault, the ClickHouse front and the six services, each a process of its own on loopback. */
@@ -33,6 +36,8 @@ export interface SixProcesses {
   readonly postgres: LocalPostgres;
   readonly vault: LocalVault;
   readonly clickHouse: LocalClickHouse;
+  /** Undefined unless it was asked for. */
+  readonly secured: SecuredSystems | undefined;
   readonly services: ReadonlyMap<ServiceName, ServiceProcess>;
   service(name: ServiceName): ServiceProcess;
   /** One more process of a service, at ports of its own; not started, and known to no other. */
@@ -59,7 +64,8 @@ const callsOf: Readonly<Record<ServiceName, readonly ServiceName[]>> = {
   keys: ['privacy'],
 };
 
-const servingWithinMs = 120_000;
+/** Half a minute on an idle machine; ten times as long beside much else. */
+const servingWithinMs = 300_000;
 
 /** Starts the systems, then all services at once, and waits until they serve. Stops what it started when it throws. */
 export async function startSixProcesses(wish: SixProcessesWish): Promise<SixProcesses> {
@@ -82,9 +88,13 @@ async function startAll(
 ): Promise<SixProcesses> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-six-'));
   ends.push(async () => rmSync(folder, { recursive: true, force: true }));
-  const systems = await startSystems(wish.vaultBinary, ends);
+  const secured = wish.isSecured === true ? secureSystems() : undefined;
+  ends.push(async () => secured?.remove());
+  const systems = { ...(await startSystems(wish.vaultBinary, ends, secured)), secured };
   const sql = (statements: string) => void runSql(systems.postgres, statements);
   createSchemas(sql);
+  if (secured !== undefined) sql(secured.passwordSql);
+  await secured?.grant(systems.kafka);
   const make = await processMaker(wish, systems, folder);
   const ports = await takePorts();
   const services = new Map(
@@ -119,15 +129,22 @@ async function startAll(
 type End = () => Promise<void>;
 type Systems = Pick<SixProcesses, 'kafka' | 'postgres' | 'vault' | 'clickHouse'>;
 
-async function startSystems(vaultBinary: string, ends: End[]): Promise<Systems> {
+async function startSystems(
+  vaultBinary: string,
+  ends: End[],
+  secured: SecuredSystems | undefined,
+): Promise<Systems> {
   const ended = async <T>(starting: Promise<T>, end: (system: T) => Promise<void>): Promise<T> => {
     const system = await starting;
     ends.push(async () => await end(system));
     return system;
   };
   const starting = [
-    ended(startLocalBroker(), async (kafka) => await kafka.remove()),
-    ended(startLocalPostgres({ durable: true }), async (postgres) => await postgres.destroy()),
+    ended(secured?.startKafka() ?? startLocalBroker(), async (kafka) => await kafka.remove()),
+    ended(
+      secured?.startPostgres() ?? startLocalPostgres({ durable: true }),
+      async (postgres) => await postgres.destroy(),
+    ),
     ended(startLocalVault({ binary: vaultBinary, mode: 'dev' }), async (vault) => {
       await vault.destroy();
     }),
@@ -140,8 +157,12 @@ async function startSystems(vaultBinary: string, ends: End[]): Promise<Systems> 
 }
 
 /** Answers how to make the process of a service, given all ports and its own. */
-async function processMaker(wish: SixProcessesWish, systems: Systems, folder: string) {
-  const { kafka, postgres, vault, clickHouse } = systems;
+async function processMaker(
+  wish: SixProcessesWish,
+  systems: Systems & Pick<SixProcesses, 'secured'>,
+  folder: string,
+) {
+  const { kafka, postgres, vault, clickHouse, secured } = systems;
   const { authorityPem, env } = writeIdentities(folder);
   const common = {
     // A service is to read nothing of the surroundings of whoever starts it.
@@ -172,6 +193,7 @@ async function processMaker(wish: SixProcessesWish, systems: Systems, folder: st
         ...own[name],
         ...addressesOf(name, ports, mine),
         LETHE_POSTGRES_URL: `postgres://${name}@127.0.0.1:${postgres.port}/postgres`,
+        ...secured?.env(name, kafka, postgres),
         ...wish.env,
       },
       logFile: path.join(folder, `${name}.log`),

@@ -2,8 +2,9 @@
  * Starts Kafka, PostgreSQL, Vault, the ClickHouse front and the six services on loopback, for trying them by hand, until
  * Ctrl-C. Everything lies in temporary folders and goes with it.
  *
- *   LETHE_TOOLS=FOLDER node deploy/local/up.ts
+ *   LETHE_TOOLS=FOLDER node deploy/local/up.ts [--secured]
  *
+ * --secured: Kafka over TLS with SCRAM and the ACLs of the manifest, PostgreSQL over TLS with a password for each service.
  * LETHE_TOOLS names a folder with `vault` or `vault.xz`; without it the cache is looked at (npm run build:vault fills it).
  */
 import { homedir } from 'node:os';
@@ -25,7 +26,8 @@ const why = whyNoKafka();
 if (why !== undefined) throw new Error(why);
 
 say('Starting Kafka, PostgreSQL, Vault, the ClickHouse front and six services …');
-const six = await startSixProcesses({ vaultBinary });
+const isSecured = process.argv.includes('--secured');
+const six = await startSixProcesses({ vaultBinary, isSecured });
 say(`Lethe serves at ${six.address}; its folder is ${six.dataFolder}`);
 for (const service of six.services.values()) {
   const { name, publicAddress, internalAddress } = service;

@@ -31,7 +31,7 @@ import { TicketServiceService } from '@lethe/proto/gen/lethe/tickets/v1/service.
 import { type Topic, topicNamed, topics } from '@lethe/proto/topics.ts';
 import { newEvent, opened } from '@lethe/tickets/testing/sample-events.ts';
 import { type LocalBroker, startLocalBroker } from '../../deploy/local/kafka.ts';
-import { aclEntries } from '../harness/acl-entries.ts';
+import { aclEntries } from '@lethe/platform/event-log/kafka-acl-entries.ts';
 import { startComposedSystem } from '../races/composed-system.ts';
 import { openByPrincipal } from './kafka-by-principal.ts';
 import { bareClient, quickTopics, requireKafka } from './kafka-subject.ts';
