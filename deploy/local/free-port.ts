@@ -1,14 +1,23 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** A port on loopback that was free a moment ago. */
+/** Below the ports that systems give to outgoing connections (32768 and above on Linux), which may take one meanwhile. */
+const range = { from: 10_000, to: 32_000 } as const;
+const triesMax = 100;
+
+/** A TCP port on loopback that nobody listens on at this moment. */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  const listening = Promise.withResolvers<void>();
-  probe.once('error', listening.reject);
-  probe.listen(0, '127.0.0.1', () => listening.resolve());
-  await listening.promise;
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (let tries = 1; tries <= triesMax; tries += 1) {
+    const port = randomInt(range.from, range.to);
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no free port');
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return await new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

@@ -148,11 +148,11 @@ start() {
   # A session of its own: Ctrl-C in the caller's terminal is not for the broker.
   setsid "$java" "${jvm[@]}" kafka.Kafka "$folder/server.properties" </dev/null >>"$folder/broker.log" 2>&1 &
   echo $! >"$folder/pid"
-  local deadline=$((SECONDS + 90))
+  local deadline=$((SECONDS + 300))
   # The port opens up to a second before requests are answered.
   until [ "$(grep -c 'Kafka Server started' "$folder/broker.log" || true)" -gt "$before" ]; do
     running || { tail -n 40 "$folder/broker.log" >&2; fail "the broker ended while it started"; }
-    [ $SECONDS -lt $deadline ] || { tail -n 40 "$folder/broker.log" >&2; fail "the broker is not up after 90 s"; }
+    [ $SECONDS -lt $deadline ] || { tail -n 40 "$folder/broker.log" >&2; fail "the broker is not up after 300 s"; }
     sleep 0.1
   done
   echo "version $version"
