@@ -1,22 +1,19 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { freePort } from './free-port.ts';
+import { installPython } from './python-environment.ts';
 
 const requirementsFile = fileURLToPath(new URL('localstack-requirements.txt', import.meta.url));
 
@@ -32,47 +29,8 @@ export function localStackVersion(): string {
  * its interpreter. Throws when there is no Python 3.13, or PyPI cannot be reached.
  */
 export async function installLocalStack(cache: string): Promise<string> {
-  const folder = path.join(cache, `localstack-${localStackVersion()}`);
-  const interpreter = path.join(folder, 'bin', 'python');
-  if (existsSync(path.join(folder, 'complete'))) return interpreter;
-  const base = findPython();
-  if (base === undefined) {
-    throw new Error('no Python 3.13 (as python3.13 in the path, or one of pyenv)');
-  }
-  mkdirSync(cache, { recursive: true });
-  const work = mkdtempSync(`${folder}.`);
-  const run = promisify(execFile);
-  try {
-    await run('nice', [base, '-m', 'venv', work]);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-    const workInterpreter = path.join(work, 'bin', 'python');
-    await run('nice', [workInterpreter, ...pip, '-r', requirementsFile]);
-    writeFileSync(path.join(work, 'complete'), '');
-    renameSync(work, folder);
-  } catch (error) {
-    rmSync(work, { recursive: true, force: true });
-    // Two processes may install at once: the slower one throws its copy away.
-    if (!existsSync(path.join(folder, 'complete'))) throw error;
-  }
-  return interpreter;
-}
-
-function findPython(): string | undefined {
-  const versions = path.join(homedir(), '.pyenv', 'versions');
-  const ofPyenv = existsSync(versions)
-    ? readdirSync(versions)
-        .filter((name) => name.startsWith('3.13'))
-        .map((name) => path.join(versions, name, 'bin', 'python3'))
-    : [];
-  const is313 = 'import sys; sys.exit(sys.version_info[:2] != (3, 13))';
-  return ['python3.13', ...ofPyenv, 'python3'].find((candidate) => {
-    try {
-      execFileSync(candidate, ['-c', is313], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const name = `localstack-${localStackVersion()}`;
+  return await installPython(cache, { name, requirementsFile, minor: 13 });
 }
 
 /** LocalStack with nothing but KMS, on loopback. Its keys lie in memory and end with it. */

@@ -13,7 +13,8 @@ import { runMocha } from './run-mocha.ts';
 const suites = ['services/analytics/src/**/*.test.ts'];
 
 describe('ClickHouse over HTTP: the in-process engine behind a front', function () {
-  this.timeout(600_000);
+  // Hundreds of tests in one: minutes on an idle machine, more than ten beside much else.
+  this.timeout(1_200_000);
   let clickHouse: LocalClickHouse;
   before(async () => {
     clickHouse = await startLocalClickHouse();

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Databases } from '@lethe/platform/database/databases.ts';
 import { scopeText, type TenantId } from '@lethe/platform/ids/ids.ts';
+import { isTransient } from '@lethe/platform/retry/is-transient.ts';
 import { until } from '@lethe/platform/testing/until.ts';
-import { AppendOutcome } from '@lethe/proto/gen/lethe/log/v1/append.ts';
+import { AppendOutcome, type AppendResult } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { ErasureGround, ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
 import {
   ErasureState,
@@ -32,6 +33,7 @@ export function fenceTests(fences: number): void {
   let server: LocalPostgres | undefined;
   let databases: Databases;
   let system: ComposedSystem;
+  let repeated = 0;
   before(async function () {
     server = await openServer(false);
     if (server === undefined) this.skip();
@@ -44,9 +46,17 @@ export function fenceTests(fences: number): void {
     await server?.destroy();
   });
 
-  const append = async (events: NewTicketEvent[]) => {
+  /** As a client does: what did not get through is sent once more, and is a duplicate if it had. */
+  const append = async (events: NewTicketEvent[]): Promise<AppendResult[]> => {
     const { appendTicketEvents } = TicketServiceService;
-    return (await system.call('tickets', appendTicketEvents, { events }, tenantId)).results;
+    try {
+      return (await system.call('tickets', appendTicketEvents, { events }, tenantId)).results;
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      repeated += 1;
+      await delay(100);
+      return await append(events);
+    }
   };
   const erase = async (personId: string): Promise<string> => {
     const request = RequestErasureRequest.fromPartial({
@@ -128,7 +138,8 @@ export function fenceTests(fences: number): void {
     const accepted = count(AppendOutcome.APPEND_OUTCOME_ACCEPTED);
     const refused = count(AppendOutcome.APPEND_OUTCOME_ERASED);
     assert.ok(accepted > fences && refused > 0, `${accepted} accepted, ${refused} refused: a race`);
-    console.log(`    ${fences} fences, ${accepted} appends before, ${refused} refused after`);
+    const said = `${fences} fences, ${accepted} appends before, ${refused} refused after`;
+    console.log(`    ${said}, ${repeated} calls repeated`);
     const { rows } = await sql<{ deadlocks: bigint }>`
       select sum(deadlocks)::int8 as deadlocks from pg_stat_database`.execute(
       databases.database('last_look'),

@@ -19,7 +19,8 @@ const onPgliteAlone = [
 ];
 
 describe('the suites of everything that keeps its state in PostgreSQL', function () {
-  this.timeout(600_000);
+  // Hundreds of tests in one: minutes on an idle machine, more than ten beside much else.
+  this.timeout(1_200_000);
 
   it('pass on a server as they pass on PGlite, without a deadlock', async function () {
     if (findPostgresBinaries() === undefined && process.env['CI'] !== 'true') {

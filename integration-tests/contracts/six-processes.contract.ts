@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Canary } from '@lethe/cli/generator/canaries.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
 import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
 import { whyNoKafka } from '../../deploy/local/kafka.ts';
 import { findPostgresBinaries } from '../../deploy/local/postgres.ts';
-import { jsonLine, runLethe } from '../harness/lethe.ts';
+import { jsonLine, jsonLines, runLethe } from '../harness/lethe.ts';
 import { createProcessKeeper, type ProcessKeeper } from '../harness/processes.ts';
 import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
+import { findForeignClient } from './foreign-client.ts';
+import { foreignClientTests } from './foreign-client-tests.ts';
+import { leaseRefusalTests } from './lease-refusals.ts';
 import { vaultBinary } from './vault-binary.ts';
 
 const anchor = new Date().toISOString().slice(0, 10);
@@ -46,6 +50,8 @@ interface Status {
   readonly healthy: boolean;
   readonly totals: readonly { readonly metric: string; readonly exact: number }[];
 }
+
+const foreignClient = await findForeignClient();
 
 describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', function () {
   this.timeout(600_000);
@@ -184,5 +190,29 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     six.service('keys').start();
     await usage.untilServing(servingWithinMs);
     await until(async () => (await status()).healthy, servingWithinMs);
+  });
+
+  /** The personal texts of the help desk. */
+  const canaries = async () =>
+    jsonLines<Canary>(await runLethe(keeper, ['generate', '--canaries', ...helpDesk]));
+
+  describe('leave on Kafka, for a client that is not theirs,', () => {
+    // Said at the start where there is none.
+    if (foreignClient === undefined) return;
+    foreignClientTests(foreignClient, async () => ({
+      address: six.kafka.address,
+      canaries: await canaries(),
+    }));
+  });
+
+  describe('lease by certificate', () => {
+    let tenantId = '';
+    before(async () => {
+      tenantId = (await canaries())[0]?.tenantId ?? '';
+    });
+    leaseRefusalTests(
+      () => six,
+      () => tenantId,
+    );
   });
 });
