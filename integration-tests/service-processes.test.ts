@@ -67,6 +67,22 @@ describe('the process of a service', function () {
   });
 });
 
+describe('work that a program does once', function () {
+  this.timeout(60_000);
+
+  for (const [argument, variable] of [
+    ['--migrate', 'LETHE_POSTGRES_URL'],
+    ['--create-topics', 'LETHE_KAFKA_BROKERS'],
+  ] as const) {
+    it(`${argument} asks for ${variable} and for no variable of another kind`, () => {
+      const { exitCode, said } = run('privacy', [argument]);
+      assert.equal(exitCode, 2);
+      const named = said.join(' ').match(/LETHE_[A-Z_]+/g);
+      assert.deepEqual(named, [variable]);
+    });
+  }
+});
+
 /** An environment of usage in which everything is right, files and all; nothing listens at its addresses. */
 function rightEnvironment(folder: TemporaryFolder): Record<string, string> {
   const write = (name: string, text: string) => {

@@ -2,6 +2,7 @@ import { parseTogether } from '@lethe/platform/config/parse-together.ts';
 import { runService } from '@lethe/platform/process/run-service.ts';
 import { createAnalytics } from './app.ts';
 import { parseConfig, settings } from './config.ts';
+import { migrations } from './migrations/migrations.ts';
 import {
   clickHouseSettings,
   openClickHouse,
@@ -20,6 +21,7 @@ runService(process, {
       analytics: () => parseConfig(env),
       clickHouse: () => parseClickHouseConfig(env),
     }),
+  migrations,
   compose: async ({ analytics, clickHouse: config }, ports) => {
     const clickHouse = openClickHouse(config, analytics.ledgerStatementsMax);
     const db = ports.database<AnalyticsSchema>();

@@ -3,6 +3,7 @@ import { runService } from '@lethe/platform/process/run-service.ts';
 import { createPrivacy } from './app.ts';
 import { readSigningKey, signingKeySettings } from './certificate/signing-key-config.ts';
 import { parseConfig, settings } from './config.ts';
+import { migrations } from './migrations/migrations.ts';
 import { repairPrivacy } from './repair.ts';
 
 runService(process, {
@@ -15,6 +16,7 @@ runService(process, {
       privacy: () => parseConfig(env),
       privateJwk: () => readSigningKey(env),
     }),
+  migrations,
   compose: async ({ privacy, privateJwk }, ports) => ({
     service: createPrivacy(privacy, {
       ...ports,

@@ -11,6 +11,7 @@ runService(process, {
   hasPublicApi: true,
   settings: [settings],
   parse: parseConfig,
+  migrations,
   compose: async (config, ports) => ({
     service: createTickets(config, { ...ports, db: ports.database() }),
   }),

@@ -10,6 +10,7 @@ import {
   unknownSettings,
 } from '../config/describe-settings.ts';
 import { parseTogether } from '../config/parse-together.ts';
+import type { Migrations } from '../database/migrate.ts';
 import { placeOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { systemClock } from '../lifecycle/clock.ts';
@@ -17,6 +18,7 @@ import { createLogger } from '../log/logger.ts';
 import { openTelemetry } from '../telemetry/open-telemetry.ts';
 import type { RepairFinding, RepairPorts, RepairWish } from '../repair/port.ts';
 import { parseProcessConfig, type ProcessShape, processSettings } from './process-config.ts';
+import { isOneOff, type OneOff, oneOffs, runOneOff } from './one-off.ts';
 import { findingsText, runRepairProcess } from './repair-process.ts';
 import { type Composed, type ProcessPorts, type Run, startRun } from './run.ts';
 
@@ -29,6 +31,8 @@ export interface ServiceProcess<Own> extends ProcessShape {
   /** Reads them. Throws CONFIG_INVALID. */
   readonly parse: (env: Environment) => Own;
   readonly compose: (config: Own, ports: ProcessPorts) => Promise<Composed>;
+  /** Of its schema, for `--migrate`; its start makes them too. */
+  readonly migrations: Migrations;
   /** Compares the service's stores with each other and mends them: `--repair`. Absent: there is nothing to repair. */
   readonly repair?: (
     config: Own,
@@ -71,6 +75,10 @@ export function runService<Own>(host: Host, described: ServiceProcess<Own>): voi
     host.exit(exitCodes.done);
     return;
   }
+  if (isOneOff(asked)) {
+    void doOnce(host, described, asked, env);
+    return;
+  }
   const configs = readConfigs(host, described, env);
   if (configs === undefined) {
     host.exit(exitCodes.usage);
@@ -88,7 +96,30 @@ export function runService<Own>(host: Host, described: ServiceProcess<Own>): voi
 
 function argumentsOf<Own>({ repair: hasRepair }: ServiceProcess<Own>): readonly string[] {
   const repairs = hasRepair === undefined ? [] : ['--repair', '--repair --yes'];
-  return ['--help', '--check-config', ...repairs, ''];
+  return ['--help', '--check-config', ...oneOffs, ...repairs, ''];
+}
+
+/** Exits 0 when it is done, 2 for settings that are wrong, 1 where a store refuses. */
+async function doOnce<Own>(
+  host: Host,
+  { name, migrations }: ServiceProcess<Own>,
+  asked: OneOff,
+  env: Environment,
+): Promise<void> {
+  try {
+    host.stdout.write(await runOneOff(asked, name, migrations, env));
+    host.exit(exitCodes.done);
+  } catch (error) {
+    const isSetting = error instanceof ServiceError && error.violations.length > 0;
+    refuse(host, name, error, isSetting ? exitCodes.usage : exitCodes.failed);
+  }
+}
+
+function refuse(host: Host, name: string, error: unknown, exitCode: number): void {
+  const known = error instanceof ServiceError;
+  const message = known ? `${error.message} ${reasons[error.reason].next}` : placeOf(error);
+  host.stderr.write(`${name}: ${known ? error.reason : 'INTERNAL_DEFECT'}: ${message}\n`);
+  host.exit(exitCode);
 }
 
 /** Exits 0 when nothing is left to do, 1 when something is or cannot be done. */
@@ -112,10 +143,7 @@ async function repair<Own>(
     const isWhole = findings.every(({ state }) => state === 'mended');
     host.exit(isWhole ? exitCodes.done : exitCodes.failed);
   } catch (error) {
-    const known = error instanceof ServiceError;
-    const message = known ? `${error.message} ${reasons[error.reason].next}` : placeOf(error);
-    host.stderr.write(`${name}: ${known ? error.reason : 'INTERNAL_DEFECT'}: ${message}\n`);
-    host.exit(exitCodes.failed);
+    refuse(host, name, error, exitCodes.failed);
   }
 }
 
@@ -133,6 +161,8 @@ function helpText<Own>(described: ServiceProcess<Own>): string {
     `The ${name} service of Lethe. It is configured by environment variables alone:\n\n` +
     `${settingsText(settingsOf(described))}\n` +
     `  --check-config  reads them and says what is wrong, all at once, or "ok"; connects to nothing\n` +
+    `  --migrate       brings the schema of ${name} to this version, reading the variables of PostgreSQL alone\n` +
+    `  --create-topics makes and compares all topics, reading the variables of Kafka alone: an administrator's\n` +
     (hasRepair === undefined ? '' : repairText) +
     `Exit codes: 0 done, 1 it cannot go on (the log says why), 2 settings or arguments are wrong.\n`
   );
