@@ -7,7 +7,9 @@ import {
   text,
   textMap,
   type Value,
+  whole,
 } from './schema-parts.ts';
+import { endpointName } from './store-values.ts';
 
 /** Where traces, metrics and logs go. */
 export function telemetryValues(): Group {
@@ -16,6 +18,16 @@ export function telemetryValues(): Group {
       'Of the collector: http(s)://host:port, OTLP over HTTP.',
       'https?://[^/\\s]+',
     ),
+    traceRatio: text('The share of calls from outside whose trace is recorded, 0 to 1.', '0.01', {
+      pattern: '^(0(\\.[0-9]+)?|1(\\.0+)?)$',
+    }),
+    intervalMs: whole('How often metrics are sent.', 15_000, 500, 300_000),
+    existingSecret: optionalText('With what the two below name.', endpointName),
+    authorityKey: text(
+      'Where in the Secret the authority of the collector lies; empty: those of Node.',
+      '',
+    ),
+    headersKey: text('Where in it headers lie, a line "name: value" each; empty: none.', ''),
     peers: list('Where the collector is: CIDR or selector.', { $ref: '#/definitions/peer' }),
   });
 }

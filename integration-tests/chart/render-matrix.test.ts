@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { consumerMetrics } from '@lethe/platform/consumer/metrics.ts';
+import { relayMetrics } from '@lethe/platform/outbox/metrics.ts';
+import { prometheusName } from '@lethe/platform/telemetry/metric-table.ts';
 import { requiredValues, withValues } from './example-values.ts';
 import { HelmRefusal, render, type Rendered, renderMany, type Values } from './helm.ts';
 import { ofKind } from './kube-objects.ts';
@@ -80,6 +83,13 @@ describe('what the chart renders', () => {
   });
 
   it('scales by the time that a service is behind, never by offsets', () => {
+    const { 'lethe.consumer.lag': read } = consumerMetrics;
+    const { 'lethe.relay.lag': relayed } = relayMetrics;
+    const lags = [
+      prometheusName('lethe.consumer.lag', read),
+      prometheusName('lethe.relay.lag', relayed),
+    ];
+    assert.deepEqual([read.unit, relayed.unit], ['s', 's']);
     const scalers = ofKind(rendered.get('scaling by lag')?.objects() ?? [], 'ScaledObject');
     assert.equal(scalers.length, 4);
     for (const { spec } of scalers) {
@@ -93,7 +103,8 @@ describe('what the chart renders', () => {
         triggers.map(({ type }) => type),
         ['prometheus'],
       );
-      assert.match(triggers[0]?.metadata.query ?? '', /_seconds/);
+      const names = (triggers[0]?.metadata.query ?? '').match(/lethe_[a-z_]+/g);
+      assert.deepEqual(names, lags);
     }
   });
 });

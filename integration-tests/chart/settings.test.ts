@@ -44,6 +44,9 @@ describe('variables that the chart sets', () => {
         },
         telemetry: {
           endpoint: 'http://collector:4318',
+          existingSecret: 'collector',
+          authorityKey: 'ca.crt',
+          headersKey: 'headers',
           peers: [{ podSelector: { matchLabels: { app: 'collector' } } }],
         },
       }),

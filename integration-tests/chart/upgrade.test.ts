@@ -8,7 +8,7 @@ import type { KubeObject } from './kube-objects.ts';
 import { olderChart } from './older-chart.ts';
 import { variants } from './variants.ts';
 
-const olderDigest = 'b0f7303055d03d6f0aa23875d1dd6e5595859f95c5c4b025b6dfa323f9a3d64f';
+const olderDigest = '65c3ee37d5dee420c6af8cc9fd893afbb5b1d01dc823e3049d396d3e91ff99c8';
 
 /** What Kubernetes refuses to change, by kind. */
 const immutable: Readonly<Record<string, readonly (readonly string[])[]>> = {

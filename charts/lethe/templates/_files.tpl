@@ -62,6 +62,7 @@
 {{- if eq $name "keys" }}
 {{ include "lethe.kmsVolumes" $root }}
 {{- end }}
+{{ include "lethe.telemetryVolume" $root }}
 {{- end }}
 
 {{- define "lethe.kmsVolumes" -}}

@@ -50,13 +50,14 @@ spec:
   annotations:
     helm.sh/hook: pre-install,pre-upgrade
     helm.sh/hook-weight: {{ index . 1 | quote }}
-    helm.sh/hook-delete-policy: before-hook-creation
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 {{- end }}
 
 {{/*
 Takes a list: the root, the mode, the job's component and its template as text. A plain Job has the digest of its
-template in its name, as a Job's template cannot be changed: an upgrade makes another one.
+template in its name, as a Job's template cannot be changed: an upgrade makes another one. A hook has a name of its own, as
+Helm does not own it: one that failed and was left for its log must not be in the way of a plain one.
 */}}
 {{- define "lethe.job" -}}
 {{- $root := index . 0 -}}
@@ -65,7 +66,7 @@ template in its name, as a Job's template cannot be changed: an upgrade makes an
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ if not $hook }}-{{ index . 3 | sha256sum | trunc 8 }}{{ end }}
+  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}-{{ if $hook }}hook{{ else }}{{ index . 3 | sha256sum | trunc 8 }}{{ end }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
@@ -85,7 +86,7 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}
+  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ if eq (index . 1) "hook" }}-hook{{ end }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
