@@ -4,6 +4,7 @@ import { usageError, type CliError } from './failures/cli-error.ts';
 import { explain, explanationJson, explanationText } from './failures/explain.ts';
 import type { CommandHost } from './commands/define.ts';
 import { defineCertificateCommands } from './commands/certificate.ts';
+import { defineCheck } from './commands/check.ts';
 import { defineErase } from './commands/erase.ts';
 import { defineErasureCommands } from './commands/erasure.ts';
 import { defineGenerate } from './commands/generate.ts';
@@ -84,6 +85,7 @@ function createProgram(host: CommandHost): Command {
   defineUp(program, host);
   defineTour(program, host);
   defineStatus(program, host);
+  defineCheck(program, host);
   defineParkedCommands(program, host);
   defineRebuild(program, host);
   defineRepair(program, host);
