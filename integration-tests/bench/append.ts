@@ -4,8 +4,10 @@ import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { NewTicketEvent } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
 import { type Figure, figureOf, type Tell } from './figure.ts';
 import { measureFreshness } from './freshness.ts';
+import { type KafkaMaximum, openKafkaMaximum, recordBytes } from './kafka-maximum.ts';
 import { arriveEvery } from './open-loop.ts';
 import { combinePairs, type Pair, quantile, runPairs } from './pairs.ts';
+import type { RealPlaces } from './real-places.ts';
 import {
   eventsPerTicket,
   startSystemUnderLoad,
@@ -21,21 +23,25 @@ const ratePairs = 3;
 const rateForMs = 3_000;
 const latencyPairs = 3;
 const latencyForMs = 4_000;
-/** A record of a 1 KB event with its boxes takes about this on the log. */
-const recordBytes = 1_400;
 
-/** Events per second, latency at half of it, and when they are visible, on PGlite on disk. */
-export async function measureAppend(names: ReadonlySet<string>, tell: Tell): Promise<void> {
-  const load = await startSystemUnderLoad('bench-append');
+/** Events per second, latency at half of it, and when they are visible. */
+export async function measureAppend(
+  names: ReadonlySet<string>,
+  tell: Tell,
+  real: RealPlaces | undefined,
+): Promise<void> {
+  const load = await startSystemUnderLoad('bench-append', real);
+  const kafka = real && (await openKafkaMaximum(real));
   await load.registerTenant(tenantId);
   const write = createWriters(load);
   await closedLoop(write.events, 1_000);
   await load.drained();
-  const { figures, eventsPerSecond } = await measureRates(load, write);
+  const { figures, eventsPerSecond } = await measureRates(load, write, kafka);
   const everyMs = (2 * 1_000 * eventsPerCall) / eventsPerSecond;
   figures.forEach(tell);
   if (names.has('append-p99')) tell(await measureLatency(load, write, everyMs));
   if (names.has('freshness')) tell(await measureFreshness(load, write.events, everyMs));
+  await kafka?.close();
   await load.stop();
 }
 
@@ -78,7 +84,12 @@ async function closedLoop(call: () => Promise<void>, forMs: number): Promise<num
   return (calls * 1_000) / (performance.now() - beganMs);
 }
 
-async function measureRates(load: SystemUnderLoad, write: Writers) {
+/** `kafka`: what its client can do alone is the baseline of the whole way; otherwise the bare inserts are. */
+async function measureRates(
+  load: SystemUnderLoad,
+  write: Writers,
+  kafka: KafkaMaximum | undefined,
+) {
   const appended: Pair[] = [];
   const inLedger: Pair[] = [];
   const events = async () => {
@@ -92,9 +103,10 @@ async function measureRates(load: SystemUnderLoad, write: Writers) {
   for (let index = 0; index < ratePairs; index += 1) {
     const first = index % 2 === 0 ? await events() : undefined;
     const baseline = (await closedLoop(write.bare, 1_000)) * eventsPerCall;
+    const wholeWay = kafka === undefined ? baseline : await roundTrip(kafka);
     const measured = first ?? (await events());
     appended.push({ measured: measured.accepted, baseline });
-    inLedger.push({ measured: measured.endToEnd, baseline });
+    inLedger.push({ measured: measured.endToEnd, baseline: wholeWay });
     await sql`truncate bare`.execute(load.bare);
   }
   const words = {
@@ -107,9 +119,27 @@ async function measureRates(load: SystemUnderLoad, write: Writers) {
   const endToEnd = combinePairs(inLedger);
   const figures = [
     figureOf({ name: 'append', what: 'append, accepted', ...words }, combinePairs(appended)),
-    figureOf({ name: 'end-to-end', what: 'append until all is in the ledger', ...words }, endToEnd),
+    figureOf(
+      {
+        name: 'end-to-end',
+        what: 'append until all is in the ledger',
+        ...words,
+        ...(kafka === undefined
+          ? {}
+          : {
+              baselineWhat: `kafkajs alone: records of ${recordBytes} bytes, acks=all, until read`,
+            }),
+      },
+      endToEnd,
+    ),
   ];
   return { figures, eventsPerSecond: endToEnd.measured };
+}
+
+const roundTripRecords = 6_000;
+
+async function roundTrip(kafka: KafkaMaximum): Promise<number> {
+  return (roundTripRecords * 1_000) / (await kafka.roundTrip(roundTripRecords));
 }
 
 async function measureLatency(

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
+import { repository } from '../temporary-tree.ts';
 import { type Figure, type Report, type Target, verdictOf } from './figure.ts';
 import { measurements } from './measurements.ts';
+import { benchPages, renderPage } from './pages.ts';
 import { combinePairs, median, quantile, runPairs } from './pairs.ts';
 import { renderJson, renderTable, shortNumber } from './render.ts';
 
@@ -26,6 +30,8 @@ const report: Report = {
     memoryGib: 16,
     node: '24.0.0',
     loadBefore: 0.5,
+    loadAfter: 0.75,
+    systems: { 'Apache Kafka': '4.1.2' },
     startedAt: '2026-01-01T00:00:00.000Z',
   },
   figures: [figure],
@@ -116,7 +122,8 @@ describe('the benchmark', () => {
 
   it('draws a Markdown table with machine, verdicts, notes and what failed', () => {
     const lines = renderTable(report).split('\n');
-    assert.match(lines[0] ?? '', /A processor, 2 cores, 16 GiB, Node 24.0.0, load before 0.50/);
+    assert.match(lines[0] ?? '', /A processor, 2 cores, 16 GiB, Node 24.0.0/);
+    assert.match(lines[0] ?? '', /load 0\.50 before and 0\.75 after.*Apache Kafka 4\.1\.2/);
     const rows = lines.filter((line) => line.startsWith('|'));
     assert.equal(rows.length, 3);
     assert.equal(new Set(rows.map((row) => row.length)).size, 1, 'columns line up');
@@ -147,6 +154,22 @@ describe('the benchmark', () => {
   it('writes JSON that says the same', () => {
     const parsed: unknown = JSON.parse(renderJson(report));
     assert.deepEqual(parsed, { ...report, figures: [{ ...figure, verdict: 'holds' }] });
+  });
+
+  describe('pages', () => {
+    it('say what the kept runs say; `npm run bench -- --write` rewrites them', () => {
+      for (const { file, parts } of benchPages) {
+        const text = readFileSync(join(repository, file), 'utf8');
+        assert.equal(text, renderPage(text, parts), file);
+      }
+    });
+
+    it('are rewritten between their marks alone, and not without them', () => {
+      const part = { part: () => 'new\n' };
+      const page = 'a <!-- bench:part -->\nold\n<!-- /bench:part --> z';
+      assert.equal(renderPage(page, part), 'a <!-- bench:part -->\nnew\n<!-- /bench:part --> z');
+      assert.throws(() => renderPage('a page', part), RangeError);
+    });
   });
 
   it('has one measurement for each name', () => {

@@ -1,4 +1,5 @@
 import type { PairedResult } from './pairs.ts';
+import type { RealPlaces } from './real-places.ts';
 
 /** A bound of design.md, 9. */
 export interface Target {
@@ -21,7 +22,8 @@ export interface Figure {
   readonly ratio: number;
   readonly ratioQuartiles: readonly [number, number];
   readonly pairs: number;
-  readonly target: Target | undefined;
+  /** Absent, as JSON keeps it, or undefined: none. */
+  readonly target?: Target | undefined;
   /** What else to know in order to read the line rightly. */
   readonly notes: readonly string[];
 }
@@ -51,12 +53,18 @@ export interface Machine {
   readonly node: string;
   /** One-minute load before anything was started: above the number of cores the machine was not ours alone. */
   readonly loadBefore: number;
+  /** The same when everything was measured; absent in runs that did not look. */
+  readonly loadAfter?: number;
   readonly startedAt: string;
+  /** Versions of the real systems, by name; empty for the embedded stores. */
+  readonly systems: Readonly<Record<string, string>>;
 }
 
 /** A whole run. */
 export interface Report {
   readonly machine: Machine;
+  /** What whoever kept the run says of it. */
+  readonly remark?: string;
   readonly figures: readonly Figure[];
   /** Measurements that ended without a figure, and why. */
   readonly failures: readonly { readonly names: readonly string[]; readonly reason: string }[];
@@ -66,5 +74,9 @@ export interface Report {
 /** Takes a figure as soon as there is one, so that what comes after it cannot lose it. */
 export type Tell = (figure: Figure) => void;
 
-/** Makes the figures it is asked for; may make others as well. */
-export type Measure = (names: ReadonlySet<string>, tell: Tell) => Promise<void>;
+/** Makes the figures it is asked for; may make others as well. `real`: on these systems, else on the embedded stores. */
+export type Measure = (
+  names: ReadonlySet<string>,
+  tell: Tell,
+  real: RealPlaces | undefined,
+) => Promise<void>;

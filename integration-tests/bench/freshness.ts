@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freshDatabase, sharedClickHouse } from '@lethe/analytics/testing/shared-clickhouse.ts';
+import { freshDatabase } from '@lethe/analytics/testing/shared-clickhouse.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import {
   AnalyticsServiceService,
@@ -22,7 +22,7 @@ export async function measureFreshness(
   everyMs: number,
 ): Promise<Figure> {
   await load.registerTenant(tenantId);
-  const bareInsert = await openBareLedger();
+  const bareInsert = await openBareLedger(load);
   const background = arriveEvery(everyMs, forMs, append);
   const untilMs = performance.now() + forMs - 2_000;
   const seen: Pair[] = [];
@@ -70,8 +70,9 @@ async function visibleAfterMs(load: SystemUnderLoad, tickets: number): Promise<n
 }
 
 /** A table of its own in the same engine; the answered function takes one turn and says how long it took. */
-async function openBareLedger(): Promise<() => Promise<number>> {
-  const client = sharedClickHouse();
+async function openBareLedger({
+  clickHouse: client,
+}: SystemUnderLoad): Promise<() => Promise<number>> {
   const database = freshDatabase('bench-bare');
   await client.command({ query: `CREATE DATABASE ${database}` });
   const table = `${database}.bare`;

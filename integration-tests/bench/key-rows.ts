@@ -5,10 +5,11 @@ import { scopeBytes } from '@lethe/keys/store/columns.ts';
 import { insertDataKeys } from '@lethe/keys/store/data-keys.ts';
 import type { KeysSchema } from '@lethe/keys/store/schema.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
-import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
+import { openAnyTestDatabases } from '@lethe/platform/testing/test-database.ts';
 import { tokenFromBytes } from '@lethe/platform/ids/ids.ts';
 import { type Figure, figureOf, type Tell } from './figure.ts';
 import { combinePairs, median } from './pairs.ts';
+import { openRealDatabases, type RealPlaces } from './real-places.ts';
 
 const rowsWanted = 100_000;
 const rowsPerStatement = 5_000;
@@ -20,10 +21,15 @@ const wrappedBytes = 60;
 const writeForMs = 15_000;
 
 /** Bytes of a data key's row with its index entries, from 100,000 rows of each kind, extrapolated. */
-export async function measureKeyRows(names: ReadonlySet<string>, tell: Tell): Promise<void> {
+export async function measureKeyRows(
+  names: ReadonlySet<string>,
+  tell: Tell,
+  real: RealPlaces | undefined,
+): Promise<void> {
+  const databases = real === undefined ? await openAnyTestDatabases() : openRealDatabases(real);
   for (const kind of ['person', 'ticket'] as const) {
     if (!names.has(`${kind}-keys`)) continue;
-    const db = await openTestDatabase<KeysSchema>(`bench-${kind}`);
+    const db = databases.database<KeysSchema>(`bench_${kind}`);
     await migrateToLatest(db, migrations);
     tell(await measureKind(db, kind));
   }

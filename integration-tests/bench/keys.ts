@@ -15,6 +15,7 @@ import {
 import { messageAdded, newEvent, ticketOpened } from '../harness/ticket-events.ts';
 import { type Figure, figureOf, type Tell } from './figure.ts';
 import { combinePairs, type Pair, quantile, runPairs } from './pairs.ts';
+import type { RealPlaces } from './real-places.ts';
 import { startSystemUnderLoad, type SystemUnderLoad } from './system-under-load.ts';
 
 const tenantId = 'bench-keys' as TenantId;
@@ -26,8 +27,12 @@ const coldSeals = 3_000;
 const coldPairs = 9;
 
 /** What the keys service is asked to be quick at: forgetting, and one new key for many at once. */
-export async function measureKeys(names: ReadonlySet<string>, tell: Tell): Promise<void> {
-  const load = await startSystemUnderLoad('bench-keys');
+export async function measureKeys(
+  names: ReadonlySet<string>,
+  tell: Tell,
+  real: RealPlaces | undefined,
+): Promise<void> {
+  const load = await startSystemUnderLoad('bench-keys', real);
   await load.registerTenant(tenantId);
   // Before the other: keys must wait for the leases of a holder that went away, as the one below does.
   if (names.has('unreadable') || names.has('unreadable-p50')) {

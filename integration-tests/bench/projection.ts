@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { openProjection, type Projection } from '@lethe/analytics/projection/projection.ts';
 import {
   createProjectionWorld,
+  type ProjectionStores,
   type ProjectionWorld,
 } from '@lethe/analytics/testing/projection-world.ts';
 import { sampleEvent } from '@lethe/analytics/testing/sample-events.ts';
@@ -12,25 +14,39 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { wrapLog } from '@lethe/platform/testing/wrapped-log.ts';
 import { Record as LogRecord, ScopeKind } from '@lethe/proto/gen/lethe/log/v1/record.ts';
+import { topics } from '@lethe/proto/topics.ts';
 import { cpuUs, cpuUsOf, threadUs } from './cpu-time.ts';
 import { figureOf, type Tell } from './figure.ts';
 import { combinePairs, type Pair, quantile } from './pairs.ts';
 import { type PhaseCosts, pureCosts } from './projection-phases.ts';
+import {
+  openRealClickHouse,
+  openRealDatabases,
+  openRealLog,
+  type RealPlaces,
+} from './real-places.ts';
 
 const tenants = 8;
 const persons = 500;
 const chunkRecords = 2_000;
 const portionRecords = 4_000;
 const portions = 7;
+/** As deployed. */
+const chunkFillMs = 200;
+const drainForMs = 180_000;
 /** On a busy machine fewer portions fit. */
 const portionsForMs = 22_000;
 const topic = 'tickets.v1';
 
 /** Events per second of CPU through the projection, against decoding and opening the same records barely. */
-export async function measureProjection(_names: ReadonlySet<string>, tell: Tell): Promise<void> {
-  const world = await createProjectionWorld('bench-projection');
+export async function measureProjection(
+  _names: ReadonlySet<string>,
+  tell: Tell,
+  real: RealPlaces | undefined,
+): Promise<void> {
+  const world = await createProjectionWorld('bench-projection', await storesOf(real));
   const meter = createMeter();
-  const projection = await openMetered(world, meter);
+  const projection = await openMetered(world, meter, real === undefined ? 0 : chunkFillMs);
   const pairs: Pair[] = [];
   const replayed: PhaseCosts[] = [];
   // The first portion warms up.
@@ -42,7 +58,7 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
     await world.append(topic, 0, records);
     if (portion === 1) meter.reset();
     const bareFirst = portion % 2 === 0 ? bareUs(records) : undefined;
-    const measuredUs = await cpuUsOf(async () => await drain(world, projection));
+    const measuredUs = await cpuUsOf(async () => await drain(projection));
     // What follows is the benchmark's own work and belongs to no phase.
     meter.enter(undefined);
     if (portion > 0) totalUs += measuredUs;
@@ -61,8 +77,8 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
         baselineWhat: 'only decoding them and opening their facts with node:crypto',
         target: { sense: 'at least', limit: 25_000, of: 'measured' },
         notes: [
-          `per second of CPU of the whole process, chdb's and SQLite's threads included; ${counted} events in chunks of ${chunkRecords}, ${tenants} tenants, ${persons} contributors, the last two hours`,
-          breakdown(meter, replayed, counted, totalUs / counted),
+          `per second of CPU of the whole process, ${real === undefined ? "chdb's and SQLite's threads included" : 'without that of the servers'}; ${counted} events in chunks of ${chunkRecords}, ${tenants} tenants, ${persons} contributors, the last two hours`,
+          breakdown(meter, replayed, counted, totalUs / counted, real === undefined),
         ],
       },
       combinePairs(pairs),
@@ -70,6 +86,15 @@ export async function measureProjection(_names: ReadonlySet<string>, tell: Tell)
   );
   await projection.close();
   await world.destroy();
+}
+
+async function storesOf(real: RealPlaces | undefined): Promise<ProjectionStores> {
+  if (real === undefined) return {};
+  return {
+    db: openRealDatabases(real).database('bench_projection'),
+    log: await openRealLog(real, topics),
+    clickHouse: openRealClickHouse(real),
+  };
 }
 
 function newRecord(world: ProjectionWorld, index: number): LogRecord {
@@ -114,8 +139,16 @@ function bareUs(records: readonly LogRecord[]): number {
   return cpuUs() - before;
 }
 
-async function drain(world: ProjectionWorld, projection: Projection): Promise<void> {
-  const records = await world.drain(projection);
+async function drain(projection: Projection): Promise<void> {
+  const { signal } = new AbortController();
+  let records = 0;
+  const untilMs = performance.now() + drainForMs;
+  while (records < portionRecords && performance.now() < untilMs) {
+    const committed = await projection.round(signal);
+    records += committed;
+    // A log on a server has nothing yet: asking it without a pause would be counted.
+    if (committed === 0) await delay(2);
+  }
   if (records !== portionRecords) throw new Error(`${records} of ${portionRecords} were projected`);
 }
 
@@ -143,7 +176,11 @@ function createMeter(): Meter {
   };
 }
 
-async function openMetered(world: ProjectionWorld, meter: Meter): Promise<Projection> {
+async function openMetered(
+  world: ProjectionWorld,
+  meter: Meter,
+  fillMs: number,
+): Promise<Projection> {
   const { log, ledger, keys } = world;
   return await openProjection({
     db: world.db,
@@ -174,7 +211,8 @@ async function openMetered(world: ProjectionWorld, meter: Meter): Promise<Projec
       return newUuid(systemClock, randomBytes);
     },
     topics: [topic],
-    chunk: { recordsMax: chunkRecords, fillMs: 0, idleMs: 0 },
+    // A log on a server answers a part at a time.
+    chunk: { recordsMax: chunkRecords, fillMs, idleMs: 0 },
   });
 }
 
@@ -183,7 +221,11 @@ function breakdown(
   replayed: readonly PhaseCosts[],
   counted: number,
   total: number,
+  isEmbedded: boolean,
 ): string {
+  const [log, database, ledger] = isEmbedded
+    ? ['SQLite', 'PGlite', 'chdb']
+    : ['Kafka', 'PostgreSQL', 'ClickHouse over HTTP'];
   const each = (phase: keyof Meter['us']) => us[phase] / counted;
   const pure = (phase: keyof PhaseCosts) =>
     quantile(
@@ -193,13 +235,13 @@ function breakdown(
   const accept = pure('claims') + pure('decide');
   const foldUs = pure('fold') + pure('encode');
   const parts = [
-    ['read from SQLite', each('read')],
+    [`read from ${log}`, each('read')],
     ['decode', each('decode')],
     ['lease + open + count', each('open') - pure('claims')],
     ['accept (claims, decide)', accept],
     ['fold + encode rows', foldUs],
-    ['commit (SQL on PGlite)', Math.max(0, each('commit') - pure('decide') - foldUs)],
-    ['insert (chdb)', each('insert')],
+    [`commit (SQL on ${database})`, Math.max(0, each('commit') - pure('decide') - foldUs)],
+    [`insert (${ledger})`, each('insert')],
     ['mark done', each('done')],
   ] as const;
   const onMain = parts.reduce((sum, [, cost]) => sum + cost, 0);

@@ -7,7 +7,7 @@ export function shortNumber(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-function targetText(target: Target | undefined, unit: string): string {
+export function targetText(target: Target | undefined, unit: string): string {
   if (target === undefined) return '–';
   const sign = target.sense === 'at most' ? '≤' : '≥';
   const bound = `${sign} ${shortNumber(target.limit)}`;
@@ -38,10 +38,14 @@ const heading = [
   'verdict',
 ];
 
-function machineText({ cpuModel, cores, memoryGib, node, loadBefore, startedAt }: Machine): string {
+export function machineText(machine: Machine): string {
+  const { cpuModel, cores, memoryGib, node, loadBefore, loadAfter, startedAt } = machine;
   const memory = `${shortNumber(memoryGib)} GiB`;
-  const load = `load before ${loadBefore.toFixed(2)}`;
-  return `${cpuModel}, ${cores} cores, ${memory}, Node ${node}, ${load}, ${startedAt}`;
+  const after = loadAfter === undefined ? '' : ` and ${loadAfter.toFixed(2)} after`;
+  const load = `load ${loadBefore.toFixed(2)} before${after}`;
+  const systems = Object.entries(machine.systems).map(([name, version]) => `${name} ${version}`);
+  const where = systems.length === 0 ? 'embedded stores' : systems.join(', ');
+  return `${cpuModel}, ${cores} cores, ${memory}, Node ${node}, ${load}, ${startedAt}. ${where}.`;
 }
 
 /** A verdict on a ratio that the next run may turn. */
@@ -51,7 +55,7 @@ function undecidedNote({ target, ratioQuartiles: [low, high] }: Figure): readonl
 }
 
 /** A Markdown table, which is readable in a terminal too, and what to know about its lines below it. */
-export function renderTable({ machine, figures, failures, tookMs }: Report): string {
+export function renderTable({ machine, remark, figures, failures, tookMs }: Report): string {
   const rows = [heading, ...figures.map(cellsOf)];
   const widths = heading.map((_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? '').length)),
@@ -66,7 +70,8 @@ export function renderTable({ machine, figures, failures, tookMs }: Report): str
   const failed = failures.map(
     ({ names, reason }) => `- ${names.join(', ')}: NOT MEASURED: ${reason}`,
   );
-  const text = [machineText(machine), '', head, rule, ...body, '', ...notes, ...failed];
+  const said = remark === undefined ? [] : ['', remark];
+  const text = [machineText(machine), ...said, '', head, rule, ...body, '', ...notes, ...failed];
   return `${text.join('\n')}\n\nThe run took ${shortNumber(tookMs / 1_000)} s.\n`;
 }
 

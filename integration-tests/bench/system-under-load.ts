@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ClickHouseClient } from '@clickhouse/client';
 import { PGlite } from '@electric-sql/pglite';
 import { type Kysely, sql } from 'kysely';
 import { partitionName } from '@lethe/analytics/projection/partition-name.ts';
 import { insertedSequences } from '@lethe/analytics/projection/sequences.ts';
 import type { AnalyticsSchema } from '@lethe/analytics/store.ts';
+import { sharedClickHouse } from '@lethe/analytics/testing/shared-clickhouse.ts';
+import type { Databases } from '@lethe/platform/database/databases.ts';
 import { createPgliteDatabases, pgliteOptions } from '@lethe/platform/database/pglite.ts';
 import { createPgliteVacuum } from '@lethe/platform/database/pglite-vacuum.ts';
 import type { EventStoreSchema } from '@lethe/platform/event-store/tables.ts';
@@ -23,12 +26,29 @@ import {
   type NewTicketEvent,
   TicketServiceService,
 } from '@lethe/proto/gen/lethe/tickets/v1/service.ts';
+import { topics } from '@lethe/proto/topics.ts';
 import { messageAdded, newEvent, ticketOpened } from '../harness/ticket-events.ts';
-import { type ComposedSystem, startComposedSystem } from '../races/composed-system.ts';
+import {
+  type ComposedSystem,
+  type GivenStores,
+  startComposedSystem,
+} from '../races/composed-system.ts';
+import {
+  openRealClickHouse,
+  openRealDatabases,
+  openRealKms,
+  openRealLog,
+  type RealPlaces,
+} from './real-places.ts';
 
-/** All six services in this process over PGlite, SQLite log and chdb on disk; calls go in without a socket. */
+/**
+ * All six services in this process over PGlite, SQLite log and chdb on disk, or over real systems; calls go in without
+ * a socket.
+ */
 export interface SystemUnderLoad {
   readonly system: ComposedSystem;
+  readonly databases: Databases;
+  readonly clickHouse: ClickHouseClient;
   /** A schema of the same database that no service uses, with a table `bare`, for baselines. */
   readonly bare: Kysely<BareSchema>;
   registerTenant(tenantId: TenantId): Promise<void>;
@@ -43,18 +63,72 @@ export interface BareSchema {
   bare: { value: Buffer };
 }
 
-export async function startSystemUnderLoad(name: string): Promise<SystemUnderLoad> {
+interface Stores {
+  readonly databases: Databases;
+  readonly clickHouse: ClickHouseClient;
+  /** Undefined: the system's own. */
+  readonly given: GivenStores | undefined;
+  close(): Promise<void>;
+}
+
+async function openEmbedded(): Promise<Stores> {
   const folder = mkdtempSync(join(tmpdir(), 'lethe-bench-pglite-'));
   const databases = createPgliteDatabases(await PGlite.create(folder, pgliteOptions));
   const logger = createLogger({ service: 'bench', level: 'silent' });
   const vacuum = createPgliteVacuum({ databases, clock: systemClock, logger });
   vacuum.start();
-  const system = await startComposedSystem(name, databases);
+  return {
+    databases,
+    clickHouse: sharedClickHouse(),
+    given: undefined,
+    close: async () => {
+      await vacuum.stop();
+      await databases.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openReal(real: RealPlaces): Promise<Stores> {
+  const databases = openRealDatabases(real);
+  const clickHouse = openRealClickHouse(real);
+  const kms = await openRealKms(real);
+  return {
+    databases,
+    clickHouse,
+    given: {
+      eventLog: await openRealLog(real, topics),
+      clickHouse,
+      kms,
+      servers: { database: true, ledger: true },
+      // Nobody held a lease before on a database that is new.
+      env: {
+        LETHE_KEYS_HOLDERS_END_WITH_PROCESS: 'true',
+        LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: '1',
+      },
+    },
+    close: async () => {
+      await kms.close();
+      await databases.close();
+      await clickHouse.close();
+    },
+  };
+}
+
+export async function startSystemUnderLoad(
+  name: string,
+  real: RealPlaces | undefined,
+): Promise<SystemUnderLoad> {
+  const stores = real === undefined ? await openEmbedded() : await openReal(real);
+  const { databases, clickHouse } = stores;
+  const system = await startComposedSystem(name, databases, undefined, stores.given);
   const bare = databases.database<BareSchema>('bare');
   await sql`create table bare (value bytea not null)`.execute(bare);
   await sql`alter table bare alter column value set storage external`.execute(bare);
   return {
     system,
+    databases,
+    clickHouse,
     bare,
     registerTenant: async (tenantId) => {
       const returningPersons = ReturningPersons.RETURNING_PERSONS_ALLOW;
@@ -74,9 +148,7 @@ export async function startSystemUnderLoad(name: string): Promise<SystemUnderLoa
     drained: async () => await drained(system),
     stop: async () => {
       await system.stop();
-      await vacuum.stop();
-      await databases.close();
-      rmSync(folder, { recursive: true, force: true });
+      await stores.close();
     },
   };
 }

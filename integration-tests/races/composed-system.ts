@@ -17,7 +17,7 @@ import { createTemporaryFolder } from '@lethe/platform/testing/temporary-folder.
 import { openAnyTestDatabases } from '@lethe/platform/testing/test-database.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import { topics } from '@lethe/proto/topics.ts';
-import { composeServices } from '@lethe/standalone/compose.ts';
+import { composeServices, type SharedPorts } from '@lethe/standalone/compose.ts';
 import { createGates, type Gates } from './gates.ts';
 
 /** All six services as standalone composes them, on stores of their own, with gates between them. */
@@ -37,6 +37,10 @@ export interface ComposedSystem {
   stop(): Promise<void>;
 }
 
+/** Stores in the place of the system's own; the caller closes all but the log. */
+export type GivenStores = Pick<SharedPorts, 'eventLog' | 'clickHouse' | 'kms' | 'env'> &
+  Required<Pick<SharedPorts, 'servers'>>;
+
 /**
  * `databases` are the caller's to close; by default those of the process's tests. `watched` may put something between
  * the services and the log.
@@ -45,18 +49,20 @@ export async function startComposedSystem(
   name: string,
   given?: Databases,
   watched: (log: EventLog) => EventLog = (log) => log,
+  stores?: GivenStores,
 ): Promise<ComposedSystem> {
   const folder = createTemporaryFolder(name);
   const databases = given ?? (await openAnyTestDatabases());
   const prefix = `${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
   const logger = createLogger({ service: name, level: 'silent' });
-  const sqlite = openSqliteEventLog({
-    path: path.join(folder.path, 'log.sqlite'),
-    partitions: new Map(topics.map((topic) => [topic.name, topic.partitions])),
-    clock: systemClock,
-    logger,
-  });
-  const eventLog = watched(sqlite);
+  const openOwnLog = () =>
+    openSqliteEventLog({
+      path: path.join(folder.path, 'log.sqlite'),
+      partitions: new Map(topics.map((topic) => [topic.name, topic.partitions])),
+      clock: systemClock,
+      logger,
+    });
+  const eventLog = watched(stores?.eventLog ?? openOwnLog());
   const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
   const gates = createGates(createInProcessNetwork());
   const services = composeServices({
@@ -66,15 +72,18 @@ export async function startComposedSystem(
         // Whoever opened them closes them.
       },
     },
+    clickHouse: stores?.clickHouse ?? sharedClickHouse(),
+    kms:
+      stores?.kms ??
+      (await openKeyringKms({ path: path.join(folder.path, 'keyring.json'), randomBytes })),
+    env: {},
+    ...stores,
     eventLog,
-    clickHouse: sharedClickHouse(),
-    kms: await openKeyringKms({ path: path.join(folder.path, 'keyring.json'), randomBytes }),
     certificateKey: await exportJWK(pair.privateKey),
     network: gates.network,
     clock: systemClock,
     randomBytes,
     logger,
-    env: {},
     ledgerDatabase: freshDatabase(name),
   });
   for (const service of services.values()) await service.start();

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { ClickHouseClient } from '@clickhouse/client';
 import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
 import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
 import { topicNamed, type TopicName } from '@lethe/proto/topics.ts';
@@ -11,7 +12,7 @@ import { newUuid } from '@lethe/platform/ids/new-id.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
-import { openTestLog, recordWrite } from '@lethe/platform/testing/log-records.ts';
+import { openTestLog, recordWrite, type TestLog } from '@lethe/platform/testing/log-records.ts';
 import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
 import { families } from '../domain/families.ts';
 import { columnsOf } from '../domain/fold.ts';
@@ -61,14 +62,25 @@ export interface ProjectionWorld {
   destroy(): Promise<void>;
 }
 
+/** Stores of the caller's in the place of the world's own; the world closes the log. */
+export interface ProjectionStores {
+  readonly db?: AnalyticsDatabase;
+  readonly log?: EventLog;
+  readonly clickHouse?: ClickHouseClient;
+}
+
 /** The first call in a process boots PGlite: give the hook 30 s. */
-export async function createProjectionWorld(name: string): Promise<ProjectionWorld> {
-  const db = await openTestDatabase<AnalyticsSchema>(name);
+export async function createProjectionWorld(
+  name: string,
+  stores: ProjectionStores = {},
+): Promise<ProjectionWorld> {
+  const db = stores.db ?? (await openTestDatabase<AnalyticsSchema>(name));
   await migrateToLatest(db, migrations);
   const database = freshDatabase(name);
-  const ledger = createLedger({ client: sharedClickHouse(), database, statementsMax: 1 });
+  const client = stores.clickHouse ?? sharedClickHouse();
+  const ledger = createLedger({ client, database, statementsMax: 1 });
   await ledger.createTables();
-  const testLog = openTestLog();
+  const testLog = stores.log === undefined ? openTestLog() : ownedLog(stores.log);
   const { log } = testLog;
   const keys = createTestKeys();
   const owners = {
@@ -114,6 +126,10 @@ export async function createProjectionWorld(name: string): Promise<ProjectionWor
     cells: async () => readCells(database),
     destroy: async () => testLog.destroy(),
   };
+}
+
+function ownedLog(log: EventLog): TestLog {
+  return { log, destroy: async () => await log.close() };
 }
 
 function newOwner(): TestOwner {
