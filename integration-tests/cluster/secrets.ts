@@ -1,0 +1,77 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { identityOf } from '@lethe/platform/tls/service-identity.ts';
+import { serviceNames } from '@lethe/proto/access.ts';
+import type { ClusterSystems } from './systems.ts';
+
+/** Name, and entries with their text. */
+export type ClusterSecrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export interface IssuedSecrets {
+  readonly secrets: ClusterSecrets;
+  /** What the chart's `test.existingSecret` has beside a token. */
+  readonly certificateKey: string;
+}
+
+/** What docs/operators/kubernetes.md asks for, of one authority; the issuer's key lies in `folder`, where tokens are made. */
+export function issueSecrets(
+  systems: ClusterSystems,
+  namespace: string,
+  release: string,
+  folder: string,
+): IssuedSecrets {
+  const { authority, passwords } = systems;
+  const ca = { 'ca.crt': authority.certificate };
+  const pair = (wish: Parameters<typeof authority.issue>[0]) => {
+    const { certificate, privateKey } = authority.issue(wish);
+    return { 'tls.crt': certificate, 'tls.key': privateKey };
+  };
+  const logins = Object.fromEntries(passwords);
+  const internal = serviceNames.map((name): [string, Record<string, string>] => [
+    `lethe-${name}-internal`,
+    { ...pair({ uris: [identityOf(name)], dnsNames: [`${release}-${name}`] }), ...ca },
+  ]);
+  const names = serviceNames.flatMap((name) => [
+    `${release}-${name}`,
+    `${release}-${name}.${namespace}.svc`,
+  ]);
+  const issuer = ed25519();
+  writeFileSync(path.join(folder, 'issuer.jwk'), issuer.jwk, { mode: 0o600 });
+  writeFileSync(path.join(folder, 'authority.pem'), authority.certificate);
+  const signing = ed25519();
+  writeFileSync(path.join(folder, 'certificate-key.pem'), signing.publicPem);
+  return {
+    certificateKey: signing.publicPem,
+    secrets: {
+      ...Object.fromEntries(internal),
+      // "localhost" for the path router, which stands where an ingress would.
+      'lethe-public-tls': pair({ dnsNames: [...names, 'localhost'] }),
+      'lethe-postgresql': { ...logins, ...ca },
+      'lethe-kafka': { ...logins, ...ca },
+      'lethe-clickhouse': { password: systems.clickHousePassword, ...ca },
+      'lethe-vault': { 'role-id': systems.roleId, 'secret-id': systems.secretId, ...ca },
+      'lethe-token-issuer': { 'public-key.pem': issuer.publicPem },
+      'lethe-certificate-signing': { 'signing.jwk': signing.jwk },
+    },
+  };
+}
+
+/** As `kubectl apply` takes them. */
+export function secretObjects(secrets: ClusterSecrets, namespace: string): string {
+  const items = Object.entries(secrets).map(([name, stringData]) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    stringData,
+  }));
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+}
+
+function ed25519(): { readonly jwk: string; readonly publicPem: string } {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  return {
+    jwk: JSON.stringify(privateKey.export({ format: 'jwk' })),
+    publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString(),
+  };
+}
