@@ -13,7 +13,7 @@ export interface RecordingTelemetry {
   /** Counted and recorded so far. */
   readonly recorded: readonly Recorded[];
   /** What a gauge says now. */
-  look(name: string): Promise<readonly Omit<Recorded, 'name'>[]>;
+  readonly look: (name: string) => Promise<readonly Omit<Recorded, 'name'>[]>;
 }
 
 type AnyLook = () => Promise<readonly Omit<Recorded, 'name'>[]>;
