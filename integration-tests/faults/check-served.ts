@@ -16,6 +16,8 @@ export interface CheckedAnswers {
 }
 
 const ticketsAtOnce = 8;
+/** Seconds on an idle machine. */
+const patienceMs = 300_000;
 
 /** Every figure by day and every ticket of a tenant. `erased`: the natural ids of its erased persons. */
 export async function checkAnswers(
@@ -24,11 +26,11 @@ export async function checkAnswers(
   { tenantId, figures: expected, tickets }: TenantModel,
   erased: ReadonlySet<string>,
 ): Promise<CheckedAnswers> {
-  const api = openApi(six.address);
+  const api = openApi(six.address, patienceMs);
   const token = mintOf(six.dataFolder).mint({ tenant: tenantId, roles: ['reader'] });
   const violations: string[] = [];
   try {
-    await figuresComplete(api, token, Grain.GRAIN_TOTAL);
+    await figuresComplete(api, token, Grain.GRAIN_TOTAL, patienceMs);
     const answered = await allFigures(api, token, Grain.GRAIN_DAY);
     // How many of them were late depends on the month in which the test runs.
     for (const name of new Set([...expected.keys(), ...answered.keys()])) {

@@ -102,18 +102,33 @@ function wordsOf(differences: readonly PartitionDifference[]): string {
     .join('; ');
 }
 
+/** What came of one partition. */
+interface Brought {
+  applied: number;
+  unreadable: number;
+  /** Of a batch that was on its way, those that arrived. */
+  readonly arrived: LoggedRecord[];
+}
+
+/**
+ * A record that cannot be opened leaves its partition as it was: taking it off the log, so that it could be sent again,
+ * would not take it out of Kafka's files at once, and consumers that read it there would count it twice.
+ */
 async function mend<Schema>(
   repair: TopicRepair<Schema>,
   log: TopicOnLog,
   differences: readonly PartitionDifference[],
 ): Promise<{ readonly action: string; readonly unreadable: number }> {
   await repair.migrate();
+  const brought = await bringForward(repair, log, differences);
   let [applied, unreadable, listed] = [0, 0, 0];
   for (const difference of differences) {
-    const done = await mendPartition(repair, log, difference);
-    applied += done.applied;
-    unreadable += done.unreadable;
-    listed += done.listed;
+    const done = brought.get(difference.partition);
+    applied += done?.applied ?? 0;
+    unreadable += done?.unreadable ?? 0;
+    if ((done?.unreadable ?? 0) === 0) {
+      listed += await settlePartition(repair, difference, done?.arrived ?? []);
+    }
   }
   const action = [
     applied === 0 ? [] : `${applied} records of the log brought into the tables`,
@@ -124,37 +139,52 @@ async function mend<Schema>(
   return { action, unreadable };
 }
 
-/**
- * A record that cannot be opened leaves the partition as it was: taking it off the log, so that it could be sent again,
- * would not take it out of Kafka's files at once, and consumers that read it there would count it twice.
- */
-async function mendPartition<Schema>(
-  { db, topic, apply, settled }: TopicRepair<Schema>,
+async function bringForward<Schema>(
+  { apply }: TopicRepair<Schema>,
   { pagesAbove }: TopicOnLog,
-  { partition, counter, ahead, unlisted, lastOnLog }: PartitionDifference,
-): Promise<{ readonly applied: number; readonly unreadable: number; readonly listed: number }> {
-  const inFlight: LoggedRecord[] = [];
-  let [applied, unreadable] = [0, 0];
+  differences: readonly PartitionDifference[],
+): Promise<ReadonlyMap<number, Brought>> {
+  const ahead = differences.filter((difference) => difference.ahead > 0n);
+  const counters = new Map(ahead.map(({ partition, counter }) => [partition, counter]));
+  const brought = new Map(
+    ahead.map(({ partition }): [number, Brought] => [
+      partition,
+      { applied: 0, unreadable: 0, arrived: [] },
+    ]),
+  );
   // From what was surely published on: a batch that was on its way may have arrived.
-  for await (const page of ahead === 0n ? [] : pagesAbove(partition, counter.lastPublished)) {
-    inFlight.push(...page.filter(({ sequence }) => sequence <= counter.lastSequence));
+  const published = new Map(
+    ahead.map(({ partition, counter }) => [partition, counter.lastPublished]),
+  );
+  for await (const page of ahead.length === 0 ? [] : pagesAbove(published)) {
+    const partition = page[0]?.partition ?? -1;
+    const [done, counter] = [brought.get(partition), counters.get(partition)];
+    if (done === undefined || counter === undefined) continue;
+    done.arrived.push(...page.filter(({ sequence }) => sequence <= counter.lastSequence));
     const above = page.filter(({ sequence }) => sequence > counter.lastSequence);
-    if (above.length === 0) continue;
-    const failed = await apply(above);
-    unreadable += failed.length;
-    applied += above.length - failed.length;
+    const failed = above.length === 0 ? [] : await apply(above);
+    done.unreadable += failed.length;
+    done.applied += above.length - failed.length;
   }
-  if (unreadable > 0) return { applied, unreadable, listed: 0 };
+  return brought;
+}
+
+/** Everything that the tables must know of the log, at once; answers how many sequences were listed as erased. */
+async function settlePartition<Schema>(
+  { db, topic, settled }: TopicRepair<Schema>,
+  { partition, ahead, unlisted, lastOnLog }: PartitionDifference,
+  arrived: readonly LoggedRecord[],
+): Promise<number> {
   const gone = sequencesIn(unlisted);
   await db.transaction().execute(async (tx) => {
     await recordErased(tx, topic, partition, gone);
     if (ahead === 0n) return;
-    const recordKeys = inFlight.map(({ recordId }) => eventIdBytes(recordId));
+    const recordKeys = arrived.map(({ recordId }) => eventIdBytes(recordId));
     await dropPublished(tx, topic, recordKeys);
     await settleCounter(tx, { topic, partition }, lastOnLog);
     await settled?.(tx, partition);
   });
-  return { applied, unreadable, listed: gone.length };
+  return gone.length;
 }
 
 /** An event whose row still waits has no number, whatever a batch that never arrived gave it. */

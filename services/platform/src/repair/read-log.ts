@@ -17,13 +17,13 @@ export interface PartitionOnLog {
 /** A topic that nobody appends to meanwhile. */
 export interface TopicOnLog {
   readonly partitions: readonly PartitionOnLog[];
-  /** What is left above a sequence of a partition, in order, in pages. */
+  /** What is left above a sequence of each of these partitions: pages of one partition, in its order. */
   readonly pagesAbove: (
-    partition: number,
-    sequence: bigint,
+    sequences: ReadonlyMap<number, bigint>,
   ) => AsyncGenerator<readonly LoggedRecord[]>;
 }
 
+/** At least so many records make a page, but for the last one of a partition. */
 const pageRecords = 200;
 
 type Readable = Pick<EventLog, 'openReader' | 'endOffsets' | 'partitionsOf'>;
@@ -53,21 +53,22 @@ export async function readLog(
   }
   return {
     partitions,
-    pagesAbove: async function* (partition, sequence) {
-      let page: LoggedRecord[] = [];
-      let last = sequence;
+    pagesAbove: async function* (sequences) {
+      const reached = new Map(sequences);
+      const pages = new Map<number, LoggedRecord[]>();
       for await (const batch of all()) {
-        for (const logged of batch.partition === partition ? recordsOf(batch, isRemoved) : []) {
-          // A rebalance hands out again what it handed out before.
-          if (logged.sequence <= last) continue;
-          last = logged.sequence;
-          page.push(logged);
-          if (page.length < pageRecords) continue;
-          yield page;
-          page = [];
-        }
+        const { partition } = batch;
+        const last = reached.get(partition);
+        if (last === undefined) continue;
+        // A rebalance hands out again what it handed out before.
+        const fresh = recordsOf(batch, isRemoved).filter(({ sequence }) => sequence > last);
+        reached.set(partition, fresh.at(-1)?.sequence ?? last);
+        const page = [...(pages.get(partition) ?? []), ...fresh];
+        const isFull = page.length >= pageRecords;
+        pages.set(partition, isFull ? [] : page);
+        if (isFull) yield page;
       }
-      if (page.length > 0) yield page;
+      for (const page of pages.values()) if (page.length > 0) yield page;
     },
   };
 }
