@@ -48,7 +48,7 @@ export function issueSecrets(
       // "localhost" for the path router, which stands where an ingress would.
       'lethe-public-tls': pair({ dnsNames: [...names, 'localhost'] }),
       'lethe-postgresql': { ...logins, ...ca },
-      'lethe-kafka': { ...logins, ...ca },
+      'lethe-kafka': { ...logins, 'ca.crt': systems.kafkaAuthority },
       'lethe-clickhouse': { password: systems.clickHousePassword, ...ca },
       'lethe-vault': { 'role-id': systems.roleId, 'secret-id': systems.secretId, ...ca },
       'lethe-token-issuer': { 'public-key.pem': issuer.publicPem },

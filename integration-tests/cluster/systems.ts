@@ -19,6 +19,7 @@ import { provisionVault } from '../../deploy/local/provisioned-vault.ts';
 import { startTlsFront } from '../../deploy/local/tls-front.ts';
 import { startLocalVault } from '../../deploy/local/vault.ts';
 import { aclEntries } from '@lethe/platform/event-log/kafka-acl-entries.ts';
+import { makeKafkaCertificate } from './kafka-certificate.ts';
 
 /** Kafka, PostgreSQL, ClickHouse and Vault on the node's address, all of them over TLS and with a login for each service. */
 export interface ClusterSystems {
@@ -26,6 +27,8 @@ export interface ClusterSystems {
   readonly versions: readonly string[];
   /** `host:port`, TLS and SCRAM-SHA-512. */
   readonly kafka: string;
+  /** Of its certificate, PEM. */
+  readonly kafkaAuthority: string;
   /** TLS and a password. */
   readonly postgresPort: number;
   /** https://… */
@@ -85,11 +88,8 @@ function issue({ authority, host }: Site) {
 }
 
 async function startKafka(site: Site) {
-  const { host, folder, passwords, ends, authority } = site;
-  const { certificate, privateKey } = issue(site);
-  const store = path.join(folder, 'kafka.pem');
-  // Java reads PKCS#8 alone.
-  writeFileSync(store, `${pkcs8(privateKey)}${certificate}${authority.certificate}`);
+  const { host, folder, passwords, ends } = site;
+  const { storeFile, authority: kafkaAuthority } = makeKafkaCertificate(folder, host);
   const properties = `
 listeners=SASL_SSL://${host}:@TLS_PORT@,PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CONTROLLER_PORT@
 advertised.listeners=SASL_SSL://${host}:@TLS_PORT@,PLAINTEXT://127.0.0.1:@PORT@
@@ -97,7 +97,10 @@ listener.security.protocol.map=SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PEM
-ssl.keystore.location=${store}
+ssl.keystore.location=${storeFile}
+num.network.threads=6
+num.io.threads=4
+socket.listen.backlog.size=500
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=false
 super.users=User:ANONYMOUS
@@ -116,12 +119,7 @@ super.users=User:ANONYMOUS
   await admin.createAcls({ acl: kafkaAcls(topics).flatMap(aclEntries) });
   await admin.disconnect();
   const port = Number(broker.address.split(':')[1]);
-  return { kafka: `${host}:${port + 2}`, version: broker.version };
-}
-
-function pkcs8(privateKey: string): string {
-  const command = ['pkcs8', '-topk8', '-nocrypt'];
-  return execFileSync('openssl', command, { input: privateKey, encoding: 'utf8' });
+  return { kafka: `${host}:${port + 2}`, kafkaAuthority, version: broker.version };
 }
 
 async function startPostgres(site: Site) {
