@@ -8,14 +8,13 @@ export function clusterValues(
   digests: Readonly<Record<string, string>>,
 ): unknown {
   const peers = [{ ipBlock: { cidr: `${host}/32` } }];
-  const own = { cpu: { request: '200m', limit: '2' } };
-  const services = serviceNames.map((name): [string, unknown] => [name, { replicas: 1, ...own }]);
+  const services = serviceNames.map((name): [string, unknown] => [name, { replicas: 1 }]);
   return {
     image: { digests, pullPolicy: 'Never' },
     services: {
       ...Object.fromEntries(services),
       // The engine behind the front answers one statement at a time.
-      analytics: { replicas: 1, ...own, settings: { LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: 1 } },
+      analytics: { replicas: 1, settings: { LETHE_ANALYTICS_LEDGER_STATEMENTS_MAX: 1 } },
     },
     postgresql: { host, port: systems.postgresPort, peers },
     kafka: { brokers: [systems.kafka], replicationFactor: 1, minInsyncReplicas: 1, peers },
