@@ -11,7 +11,7 @@ describe('files of the chart', () => {
       const stored = readFileSync(path.join(chartFolder, file), 'utf8');
       assert.equal(stored, text, `${file}: run node deploy/chart/write-chart.ts`);
     }
-  }).timeout(120_000);
+  }).timeout(600_000);
 
   it('depend on nothing but values: no lookup, nothing random, nothing generated, no CRD', () => {
     const templates = new URL('../../charts/lethe/templates/', import.meta.url);

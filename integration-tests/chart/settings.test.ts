@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
 import { helpOf, type Setting, settingsIn } from '../../deploy/configuration-page.ts';
+import { repository } from '../temporary-tree.ts';
 import { withValues } from './example-values.ts';
 import { render, type Values } from './helm.ts';
-import { componentOf, type Pods, podsOf } from './kube-objects.ts';
+import { componentOf, type Pods, type PodSpec, podsOf } from './kube-objects.ts';
+import { environmentOf } from './mounted-files.ts';
 
 /** Variables that Node itself reads. */
 const ofNode = new Set(['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS']);
@@ -16,7 +22,7 @@ describe('variables that the chart sets', () => {
   let settings: ReadonlyMap<ServiceName, readonly Setting[]>;
 
   before(function () {
-    this.timeout(120_000);
+    this.timeout(600_000);
     settings = new Map(serviceNames.map((name) => [name, settingsIn(helpOf(name))]));
   });
 
@@ -77,6 +83,14 @@ describe('variables that the chart sets', () => {
     }).timeout(60_000);
   }
 
+  for (const [how, values] of ways) {
+    it(`are what each service's own --check-config takes, ${how}`, async () => {
+      for (const { object, labels, spec } of podsOf((await render(values)).objects())) {
+        if (object.kind === 'Deployment') assertTaken(componentOf(labels) as ServiceName, spec);
+      }
+    }).timeout(600_000);
+  }
+
   it('can be any other setting of that service, by its name', async () => {
     const values = withValues({
       services: { tickets: { settings: { LETHE_TICKETS_PENDING_ROWS_MAX: 1_000_000 } } },
@@ -110,6 +124,21 @@ function assertSettings(pod: Pods, settings: readonly Setting[], name: string): 
     .filter((each) => !(usesAws ? ofVault : ofAws).test(each));
   const missing = required.filter((each) => !set.includes(each));
   assert.deepEqual(missing, [], `${name} needs these settings`);
+}
+
+function assertTaken(service: ServiceName, { containers: [container] }: PodSpec): void {
+  assert.ok(container !== undefined);
+  const folder = mkdtempSync(path.join(tmpdir(), 'lethe-mounted-'));
+  try {
+    const env = environmentOf(container, service, folder);
+    const main = path.join(repository, 'services', service, 'src/main.ts');
+    const ended = spawnSync(process.execPath, [main, '--check-config'], { encoding: 'utf8', env });
+    assert.equal(ended.stderr, '');
+    assert.match(ended.stdout, /^ok: /);
+    assert.equal(ended.status, 0);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 function assertFilesMounted({ object, spec }: Pods): void {
