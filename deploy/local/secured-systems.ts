@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { aclEntries } from '@lethe/platform/event-log/kafka-acl-entries.ts';
 import { kafkaAcls } from '@lethe/platform/event-log/kafka-acls.ts';
 import { createKafkaClient, defaultKafkaTimeouts } from '@lethe/platform/event-log/kafka-client.ts';
@@ -30,6 +31,7 @@ export interface SecuredSystems {
   remove(): void;
 }
 
+const run = promisify(execFile);
 const admin = 'lethe-admin';
 const createTopics = fileURLToPath(new URL('../kafka/create-topics.ts', import.meta.url));
 /** One broker. */
@@ -56,7 +58,7 @@ export function secureSystems(): SecuredSystems {
     grant: async (kafka) => {
       await grantAcls(kafka.address);
       const env = { PATH: '/usr/bin:/bin', ...kafkaLogin(admin, kafka, secrets) };
-      execFileSync(process.execPath, [createTopics], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+      await createTopicsAs(env);
     },
     passwordSql: serviceNames
       .map((name) => `alter role ${name} password '${passwords.get(name) ?? ''}';`)
@@ -107,6 +109,20 @@ function kafkaLogin(name: string, { address }: LocalBroker, secrets: Secrets) {
     LETHE_KAFKA_PASSWORD_FILE: secrets.passwordFile(name),
     ...topicEnv,
   };
+}
+
+const attemptsMax = 5;
+
+/** The administrator's command; a broker that has just started may not know its topics yet, and repeating does no harm. */
+async function createTopicsAs(env: Readonly<Record<string, string>>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await run(process.execPath, [createTopics], { env });
+      return;
+    } catch (error) {
+      if (attempt === attemptsMax) throw error;
+    }
+  }
 }
 
 /** Over the listener on which everybody is an administrator. */
