@@ -4,6 +4,7 @@ import { defaultHelpDesk, type HelpDeskSettings } from '@lethe/cli/generator/hel
 import { runLethe, startLethe, type LetheResult } from './lethe.ts';
 import { erasedEntries, watchLog, type SeenRecords } from './log-watch.ts';
 import { once } from './once.ts';
+import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
 import { createProcessKeeper, type ProcessKeeper } from './processes.ts';
 import { startServer, type RunningServer } from './server.ts';
 import { makeFolder, removeFolder } from './temporary-folder.ts';
@@ -23,6 +24,8 @@ export interface TouredWorld {
   readonly second: LetheResult;
   /** What lay on the log during the first; other suites have added to it since. */
   readonly seen: SeenRecords;
+  /** What the first told by OpenTelemetry, with every call's trace. */
+  readonly telemetry: OtlpReceiver;
   /** Which of these the tour’s erasure took. */
   readonly erased: readonly number[];
   /** The server on the folder, started when it is not running. */
@@ -56,9 +59,14 @@ async function tour(folder: string, keeper: ProcessKeeper): Promise<TouredWorld>
   const anchor = new Date(settings.anchorMs).toISOString().slice(0, 10);
   const up = ['up', '--tour', '--once', '--data', dataFolder, '--anchor', anchor, ...ports];
   const showcase = findShowcase(settings);
-  const touring = startLethe(keeper, up, { LETHE_LOG_LEVEL: 'debug' });
+  const telemetry = await startOtlpReceiver();
+  const touring = startLethe(keeper, [...up, '--telemetry', telemetry.endpoint], {
+    LETHE_LOG_LEVEL: 'debug',
+    LETHE_TELEMETRY_INTERVAL_MS: '2000',
+  });
   const seen = await watchLog(dataFolder, touring.ended);
   const first = await touring.result;
+  await telemetry.close();
   const erased = erasedEntries(dataFolder);
   const second = await runLethe(keeper, [...up, '--json']);
   const servers: RunningServer[] = [];
@@ -72,6 +80,7 @@ async function tour(folder: string, keeper: ProcessKeeper): Promise<TouredWorld>
     first,
     second,
     seen,
+    telemetry,
     erased,
     server: async () => {
       const newest = servers.at(-1);

@@ -1,0 +1,124 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readWire, type WireFields } from './wire-fields.ts';
+
+export interface ReceivedMetric {
+  readonly service: string;
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+  readonly kind: 'gauge' | 'counter' | 'histogram';
+}
+
+export interface ReceivedSpan {
+  readonly service: string;
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty for a root. */
+  readonly parentId: string;
+  /** Span ids. */
+  readonly links: readonly string[];
+  readonly attributes: readonly string[];
+}
+
+export interface ReceivedLog {
+  readonly body: string;
+  readonly attributes: readonly string[];
+  readonly traceId: string;
+}
+
+/** Takes what a collector would take: OTLP over HTTP, protobuf. */
+export interface OtlpReceiver {
+  /** For LETHE_TELEMETRY_ENDPOINT. */
+  readonly endpoint: string;
+  /** Every request's body, as it came. */
+  bodies(): readonly Buffer[];
+  metrics(): readonly ReceivedMetric[];
+  spans(): readonly ReceivedSpan[];
+  logs(): readonly ReceivedLog[];
+  close(): Promise<void>;
+}
+
+type Signal = 'traces' | 'metrics' | 'logs';
+
+export async function startOtlpReceiver(): Promise<OtlpReceiver> {
+  const received: { readonly signal: Signal; readonly body: Buffer }[] = [];
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const signal = request.url?.replace('/v1/', '') as Signal;
+      received.push({ signal, body: Buffer.concat(parts) });
+      response.setHeader('content-type', 'application/x-protobuf');
+      response.end();
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const read = <Item>(signal: Signal, items: (service: string, scope: WireFields) => Item[]) =>
+    received
+      .filter((each) => each.signal === signal)
+      .flatMap(({ body }) => readWire(body).messages(1))
+      .flatMap((resource) =>
+        resource.messages(2).flatMap((scope) => items(serviceOf(resource), scope)),
+      );
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    bodies: () => received.map(({ body }) => body),
+    metrics: () =>
+      read('metrics', (service, scope) => scope.messages(2).map((each) => metricOf(service, each))),
+    spans: () =>
+      read('traces', (service, scope) => scope.messages(2).map((each) => spanOf(service, each))),
+    logs: () => read('logs', (_, scope) => scope.messages(2).map(logOf)),
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+// Field numbers of opentelemetry/proto/{common,resource,metrics,trace,logs}/v1.
+
+function serviceOf(resource: WireFields): string {
+  const attributes = resource.messages(1).flatMap((each) => each.messages(1));
+  const found = attributes.find((each) => each.text(1) === 'service.name');
+  return found?.messages(2)[0]?.text(1) ?? '';
+}
+
+function keysOf(message: WireFields, field: number): readonly string[] {
+  return message.messages(field).map((each) => each.text(1));
+}
+
+function metricOf(service: string, metric: WireFields): ReceivedMetric {
+  const kind = metric.present.has(5) ? 'gauge' : metric.present.has(7) ? 'counter' : 'histogram';
+  return {
+    service,
+    name: metric.text(1),
+    description: metric.text(2),
+    unit: metric.text(3),
+    kind,
+  };
+}
+
+function spanOf(service: string, span: WireFields): ReceivedSpan {
+  return {
+    service,
+    name: span.text(5),
+    traceId: span.bytes(1).toString('hex'),
+    spanId: span.bytes(2).toString('hex'),
+    parentId: span.bytes(4).toString('hex'),
+    links: span.messages(13).map((link) => link.bytes(2).toString('hex')),
+    attributes: keysOf(span, 9),
+  };
+}
+
+function logOf(record: WireFields): ReceivedLog {
+  return {
+    body: record.messages(5)[0]?.text(1) ?? '',
+    attributes: keysOf(record, 6),
+    traceId: record.bytes(9).toString('hex'),
+  };
+}
