@@ -63,7 +63,9 @@ function npm(...args: string[]): string {
 function settle(file: string): void {
   const stat = lstatSync(file);
   if (!stat.isSymbolicLink()) {
-    const isOpen = stat.isDirectory() || (stat.mode & 0o100) !== 0;
+    // Node reads what it runs: nothing of ours need be executable.
+    const isProgram = (stat.mode & 0o100) !== 0 && !file.endsWith('.ts');
+    const isOpen = stat.isDirectory() || isProgram;
     chmodSync(file, isOpen ? 0o755 : 0o644);
   }
   if (stat.isDirectory()) {

@@ -226,10 +226,13 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
     }
   });
 
-  it('leave nothing behind after helm uninstall but what was given to them', async () => {
+  it('are gone after helm uninstall, once they have drained; jobs that were hooks stay', async () => {
     await helm('uninstall', release, ...here, '--wait', '--timeout', '10m');
+    const gone = ['--for=delete', '--selector', 'app.kubernetes.io/component in (tickets,keys)'];
+    await kubectl('wait', 'pods', ...here, ...gone, '--timeout=5m');
     const kinds = 'deployments,services,pods,jobs,networkpolicies,poddisruptionbudgets';
     const left = await kubectl('get', kinds, ...here, '-o', 'name');
+    assert.doesNotMatch(left, /^(deployment|service)/m);
     report.line(
       `left after helm uninstall: ${left === '' ? 'nothing' : left.replaceAll('\n', ', ')}`,
     );
