@@ -226,7 +226,7 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
     }
   });
 
-  it('are gone after helm uninstall, once they have drained; jobs that were hooks stay', async () => {
+  it('are gone after helm uninstall, once they have drained', async () => {
     await helm('uninstall', release, ...here, '--wait', '--timeout', '10m');
     const gone = ['--for=delete', '--selector', 'app.kubernetes.io/component in (tickets,keys)'];
     await kubectl('wait', 'pods', ...here, ...gone, '--timeout=5m');
