@@ -103,11 +103,17 @@ function makeFiles(): Readonly<Record<string, Files>> {
     clickhouse: { ...issue(['clickhouse']), 'users.xml': clickHouseUsers(analytics) },
     vault: issue(['vault']),
     router: authorityFile,
-    client: {
-      'issuer.jwk': issuer.jwk,
-      'certificate-key.pem': signing.publicPem,
-      'server.json': `${JSON.stringify({ address: '127.0.0.1:7480', healthAddress: '127.0.0.1:7480', pid: 1 })}\n`,
-    },
+    client: clientFiles(issuer.jwk, signing.publicPem),
+  };
+}
+
+/** What the command line looks for in its data folder. */
+function clientFiles(issuerJwk: string, certificateKey: string): Files {
+  const address = '127.0.0.1:7480';
+  return {
+    'issuer.jwk': issuerJwk,
+    'certificate-key.pem': certificateKey,
+    'server.json': `${JSON.stringify({ address, healthAddress: address, pid: 1 })}\n`,
   };
 }
 
