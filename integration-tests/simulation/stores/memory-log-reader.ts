@@ -7,6 +7,7 @@ import type {
   TopicPartition,
 } from '@lethe/platform/event-log/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
+import { joinSignals } from '@lethe/platform/lifecycle/joined-signal.ts';
 import { createWakeable, type Wakeable } from '@lethe/platform/lifecycle/wakeable.ts';
 import type { StoredPartition } from './stored-partition.ts';
 
@@ -77,18 +78,22 @@ class MemoryReader implements LogReader {
     const { access } = this.#parts;
     const untilMs = access.clock.monotonicMs() + waitMs;
     const closing = this.#closing.signal;
-    const ended = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-    while (!ended.aborted) {
-      const delivery = access.delivery();
-      if (delivery === 'reassigned') await this.#reassign();
-      const batches = await access.pass(`poll ${this.#options.group}`, () =>
-        this.#collect(delivery === 'fewer' ? 1 : recordsMax, delivery),
-      );
-      const restMs = untilMs - access.clock.monotonicMs();
-      if (batches.length > 0 || restMs <= 0) return batches;
-      await this.#changed.wait(Math.min(restMs, pollIntervalMs), ended);
+    const ended = joinSignals(signal, closing);
+    try {
+      while (!ended.signal.aborted) {
+        const delivery = access.delivery();
+        if (delivery === 'reassigned') await this.#reassign();
+        const batches = await access.pass(`poll ${this.#options.group}`, () =>
+          this.#collect(delivery === 'fewer' ? 1 : recordsMax, delivery),
+        );
+        const restMs = untilMs - access.clock.monotonicMs();
+        if (batches.length > 0 || restMs <= 0) return batches;
+        await this.#changed.wait(Math.min(restMs, pollIntervalMs), ended.signal);
+      }
+      return [];
+    } finally {
+      ended.release();
     }
-    return [];
   }
 
   seek(partition: TopicPartition, offset: bigint): void {

@@ -9,6 +9,7 @@ import type {
   RegisteredMethod,
   ServiceRegistration,
 } from '@lethe/platform/grpc/handler.ts';
+import { joinSignals } from '@lethe/platform/lifecycle/joined-signal.ts';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import type { SimulatedProcess } from '../core/simulated-process.ts';
 import type { Random } from '../core/random.ts';
@@ -134,7 +135,8 @@ async function unary<Request, Response>(
   });
   if (method.kind !== 'unary') throw new RangeError(`${definition.path} is not unary`);
   const ending = new AbortController();
-  const context: CallContext = { caller, signal: anyOf(options.signal, ending.signal) };
+  const joined = joinSignals(options.signal, ending.signal);
+  const context: CallContext = { caller, signal: joined.signal };
   const served = async (): Promise<Buffer> => {
     const answer = await scheduler.gate({
       process: server.process,
@@ -144,6 +146,7 @@ async function unary<Request, Response>(
     return definition.responseSerialize((await answer.promise) as never);
   };
   const outcome = await settled(scheduler, from, server.process, served(), options, ending);
+  joined.release();
   return scheduler.gate({
     process: from,
     label: `answer ${to} ${name}`,
@@ -174,8 +177,9 @@ async function settled(
       (error: unknown) => finish({ error }),
     );
     server.onDeath(() => finish({ error: unreachable('the connection broke') }));
-    const patience = anyOf(options.signal, ending.signal);
-    scheduler.sleep(from, options.timeoutMs ?? noTimeoutMs, patience).then(
+    const patience = joinSignals(options.signal, ending.signal);
+    const asleep = scheduler.sleep(from, options.timeoutMs ?? noTimeoutMs, patience.signal);
+    void asleep.finally(patience.release).then(
       () => finish({ error: unreachable('no answer in time') }),
       () => finish({ error: unreachable('the caller gave up') }),
     );
@@ -212,7 +216,8 @@ async function* stream<Request, Response>(
   broken.promise.catch(() => undefined);
   server.process.onDeath(() => broken.reject(unreachable('the stream broke')));
   from.onDeath(() => ending.abort());
-  const context: CallContext = { caller, signal: anyOf(signal, ending.signal) };
+  const joined = joinSignals(signal, ending.signal);
+  const context: CallContext = { caller, signal: joined.signal };
   const sent = definition.requestDeserialize(definition.requestSerialize(request));
   const messages = method.handler(sent, context)[Symbol.asyncIterator]();
   try {
@@ -231,11 +236,8 @@ async function* stream<Request, Response>(
     throw typedError(error);
   } finally {
     ending.abort();
+    joined.release();
   }
-}
-
-function anyOf(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
-  return signal === undefined ? other : AbortSignal.any([signal, other]);
 }
 
 function unreachable(what: string): ServiceError {

@@ -5,6 +5,7 @@ import { ServiceError } from '../errors/service-error.ts';
 import type { EventLog, LogBatch, LogReader, TopicPartition } from '../event-log/port.ts';
 import type { Peers } from '../grpc/handler.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ParkingOptions } from '../parking/park.ts';
@@ -147,11 +148,13 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
       for (const [partition, end] of offsets.entries()) ends.set(nameOf({ topic, partition }), end);
     }
     const settled = new AbortController();
-    void this.#watchOthers(ends, AbortSignal.any([settled.signal, this.#stopping.signal]));
+    const joined = joinSignals(settled.signal, this.#stopping.signal);
+    void this.#watchOthers(ends, joined.signal);
     try {
       await this.#catchUps.wait(ends);
     } finally {
       settled.abort();
+      joined.release();
     }
   }
 
@@ -206,13 +209,14 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   async #readUntilBroken(): Promise<void> {
     const { eventLog, name, topics, recordsMax = 500, waitMs = 1_000 } = this.#options;
     const broken = new AbortController();
-    const signal = AbortSignal.any([this.#stopping.signal, broken.signal]);
     const reader = await eventLog.openReader({
       group: name,
       topics,
       startAt: (assigned) => this.#assign(assigned),
     });
     this.#reader = reader;
+    const joined = joinSignals(this.#stopping.signal, broken.signal);
+    const { signal } = joined;
     try {
       while (!signal.aborted) {
         for (const assigned of this.#assigned.values()) this.#noteProgress(assigned, reader);
@@ -225,6 +229,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
     } finally {
       await Promise.all(this.#inFlight);
       this.#reader = undefined;
+      joined.release();
       await reader.close();
     }
   }

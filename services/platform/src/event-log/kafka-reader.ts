@@ -1,6 +1,7 @@
 import type { Consumer, EachBatchPayload, IMemberAssignment, Kafka } from 'kafkajs';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 import { createWakeable, sleepQuietly, type Wakeable } from '../lifecycle/wakeable.ts';
 import { nameOf, PartitionBuffer } from './kafka-buffer.ts';
 import type { KafkaTimeouts } from './kafka-client.ts';
@@ -8,6 +9,7 @@ import { decodeMessage } from './kafka-entry.ts';
 import { kafkaError } from './kafka-error.ts';
 import { createMember } from './kafka-member.ts';
 import type { LogBatch, LogReader, PollOptions, ReaderOptions, TopicPartition } from './port.ts';
+import { pollBytesMax } from './port.ts';
 
 export interface KafkaReaderParts {
   readonly kafka: Kafka;
@@ -18,8 +20,6 @@ export interface KafkaReaderParts {
   readonly closed: (reader: LogReader) => void;
 }
 
-/** Values handed out by one poll, at most, give or take one. */
-const pollBytesMax = 8 * 1024 * 1024;
 /** A partition with more than this waiting is not fetched until it has less than the second. */
 const heldAboveBytes = 2 * 1024 * 1024;
 const releasedBelowBytes = 1024 * 1024;
@@ -58,13 +58,12 @@ class KafkaReader implements LogReader {
   #turn = 0;
 
   constructor(options: ReaderOptions, parts: KafkaReaderParts) {
-    const { kafka, timeouts, clock } = parts;
     this.#options = options;
     this.#parts = parts;
-    this.#changed = createWakeable(clock);
+    this.#changed = createWakeable(parts.clock);
     // Later a failed reader is not used again: whoever reads opens a new one at its checkpoint.
     const mayRestart = () => !this.#opened.signal.aborted && !this.#closing.signal.aborted;
-    this.#consumer = createMember(kafka, options.group, timeouts, mayRestart);
+    this.#consumer = createMember(parts.kafka, options.group, parts.timeouts, mayRestart);
   }
 
   async open(): Promise<void> {
@@ -89,8 +88,8 @@ class KafkaReader implements LogReader {
     } catch (error) {
       throw kafkaError(error, `joining group ${group}`);
     }
-    const ended = AbortSignal.any([this.#opened.signal, this.#closing.signal]);
-    await sleepQuietly(this.#parts.clock, this.#parts.timeouts.openMs, ended);
+    const { signal: ended, release } = joinSignals(this.#opened.signal, this.#closing.signal);
+    await sleepQuietly(this.#parts.clock, this.#parts.timeouts.openMs, ended).finally(release);
     if (this.#failure !== undefined) throw this.#failure;
     if (!ended.aborted) {
       throw new ServiceError(
@@ -103,16 +102,19 @@ class KafkaReader implements LogReader {
   async poll({ recordsMax, waitMs, signal }: PollOptions): Promise<readonly LogBatch[]> {
     const { clock } = this.#parts;
     const until = clock.monotonicMs() + waitMs;
-    const closing = this.#closing.signal;
-    const ended = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-    while (!ended.aborted) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const batches = this.#collect(recordsMax);
-      const restMs = until - clock.monotonicMs();
-      if (batches.length > 0 || restMs <= 0) return batches;
-      await this.#changed.wait(restMs, ended);
+    const ended = joinSignals(signal, this.#closing.signal);
+    try {
+      while (!ended.signal.aborted) {
+        if (this.#failure !== undefined) throw this.#failure;
+        const batches = this.#collect(recordsMax);
+        const restMs = until - clock.monotonicMs();
+        if (batches.length > 0 || restMs <= 0) return batches;
+        await this.#changed.wait(restMs, ended.signal);
+      }
+      return [];
+    } finally {
+      ended.release();
     }
-    return [];
   }
 
   seek(partition: TopicPartition, offset: bigint): void {

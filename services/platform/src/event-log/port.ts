@@ -60,6 +60,9 @@ export interface LogBatch extends TopicPartition {
   readonly entries: readonly LogEntry[];
 }
 
+/** Bytes of values that one poll hands out, at most, give or take one value. */
+export const pollBytesMax = 8 * 1024 * 1024;
+
 export interface PollOptions {
   readonly recordsMax: number;
   readonly waitMs: number;

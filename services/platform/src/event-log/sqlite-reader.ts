@@ -1,4 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 import type { Wakeable } from '../lifecycle/wakeable.ts';
 import type {
   LogBatch,
@@ -8,6 +9,7 @@ import type {
   ReaderOptions,
   TopicPartition,
 } from './port.ts';
+import { pollBytesMax } from './port.ts';
 import type { SqliteStore } from './sqlite-store.ts';
 
 export interface SqliteReaderParts {
@@ -25,9 +27,6 @@ interface Position extends TopicPartition {
   offset: bigint;
   paused: boolean;
 }
-
-/** Values handed out by one poll, at most, give or take one. */
-const pollBytesMax = 8 * 1024 * 1024;
 
 /** A reader that has all partitions of its topics: this log has one member per group. */
 export async function openSqliteReader(
@@ -57,15 +56,18 @@ class SqliteReader implements LogReader {
   async poll({ recordsMax, waitMs, signal }: PollOptions): Promise<readonly LogBatch[]> {
     const { clock, changed, pollIntervalMs } = this.#parts;
     const until = clock.monotonicMs() + waitMs;
-    const closing = this.#closing.signal;
-    const ended = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-    while (!ended.aborted) {
-      const batches = this.#collect(recordsMax);
-      const restMs = until - clock.monotonicMs();
-      if (batches.length > 0 || restMs <= 0) return batches;
-      await changed.wait(Math.min(restMs, pollIntervalMs), ended);
+    const ended = joinSignals(signal, this.#closing.signal);
+    try {
+      while (!ended.signal.aborted) {
+        const batches = this.#collect(recordsMax);
+        const restMs = until - clock.monotonicMs();
+        if (batches.length > 0 || restMs <= 0) return batches;
+        await changed.wait(Math.min(restMs, pollIntervalMs), ended.signal);
+      }
+      return [];
+    } finally {
+      ended.release();
     }
-    return [];
   }
 
   seek(partition: TopicPartition, offset: bigint): void {

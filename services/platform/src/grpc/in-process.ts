@@ -2,6 +2,7 @@ import type { ServiceName } from '@lethe/proto/access.ts';
 import { authorize } from '../auth/authorize.ts';
 import { reasonOf } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 import type {
   CallContext,
   MethodDefinition,
@@ -49,9 +50,9 @@ function createPeer(
     if (method === undefined) throw new ServiceError('METHOD_NOT_LISTED');
     return method;
   };
-  const contextOf = (signals: readonly (AbortSignal | undefined)[]): CallContext => ({
+  const contextOf = (signal: AbortSignal): CallContext => ({
     caller: { kind: 'service', service: caller },
-    signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
+    signal,
   });
   return {
     unary: async (definition, request, options = {}) => {
@@ -59,8 +60,9 @@ function createPeer(
       if (method.kind !== 'unary') throw new RangeError(`${definition.path} is not unary`);
       const timeout =
         options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs);
-      const call = contextOf([options.signal, timeout]);
+      const joined = joinSignals(options.signal, timeout);
       try {
+        const call = contextOf(joined.signal);
         const response = await method.handler(copyRequest(definition, request), call);
         return copyResponse(definition, response);
       } catch (error) {
@@ -69,12 +71,15 @@ function createPeer(
           throw new ServiceError('CALL_TIMED_OUT', message, { cause: error });
         }
         throw typedError(error, options.signal);
+      } finally {
+        joined.release();
       }
     },
     serverStream: async function* (definition, request, options = {}) {
       const method = find(definition);
       if (method.kind !== 'serverStream') throw new RangeError(`${definition.path} is no stream`);
-      const call = contextOf([options.signal]);
+      const joined = joinSignals(options.signal);
+      const call = contextOf(joined.signal);
       try {
         for await (const response of method.handler(copyRequest(definition, request), call)) {
           yield copyResponse(definition, response);
@@ -82,6 +87,8 @@ function createPeer(
         options.signal?.throwIfAborted();
       } catch (error) {
         throw typedError(error, options.signal);
+      } finally {
+        joined.release();
       }
     },
   };

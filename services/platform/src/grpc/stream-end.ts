@@ -2,6 +2,7 @@ import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
 import { constants } from 'node:http2';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 
 /** A call that the server answers with a stream. */
 export type Answering = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
@@ -40,10 +41,10 @@ export function createStreamEnd(
   clock: Clock,
 ): StreamEnd {
   const expired = new AbortController();
-  const signals = [cancellationOf(call), expired.signal, stopping];
+  const { signal, release } = joinSignals(cancellationOf(call), expired.signal, stopping);
   let timer: NodeJS.Timeout | undefined;
   return {
-    signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
+    signal,
     atExpiry: (expiresAtMs) => {
       if (expiresAtMs === undefined) return;
       const restMs = Math.max(0, expiresAtMs - clock.nowMs());
@@ -58,7 +59,10 @@ export function createStreamEnd(
         'The access token expired while the stream was open.',
       );
     },
-    clear: () => clearTimeout(timer),
+    clear: () => {
+      clearTimeout(timer);
+      release();
+    },
   };
 }
 

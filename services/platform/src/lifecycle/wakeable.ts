@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { joinSignals } from './joined-signal.ts';
 
 /** Something to wait on that others can end early. */
 export interface Wakeable {
@@ -20,8 +21,13 @@ export function createWakeable(clock: Clock): Wakeable {
       if (!pending && !signal.aborted) {
         const woken = new AbortController();
         end = () => woken.abort();
-        await sleepQuietly(clock, durationMs, AbortSignal.any([signal, woken.signal]));
-        end = undefined;
+        const joined = joinSignals(signal, woken.signal);
+        try {
+          await sleepQuietly(clock, durationMs, joined.signal);
+        } finally {
+          joined.release();
+          end = undefined;
+        }
       }
       pending = false;
     },

@@ -4,6 +4,7 @@ import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { EventLog } from '../event-log/port.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 import { createLoop } from '../lifecycle/loop.ts';
 import { createWakeable, type Wakeable } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
@@ -114,7 +115,8 @@ async function runSession<Schema>(
 ): Promise<void> {
   const { eventLog, topic, clock, logger, onSequenced } = options;
   const leaving = new AbortController();
-  const signal = AbortSignal.any([stopping, leaving.signal]);
+  const joined = joinSignals(stopping, leaving.signal);
+  const { signal } = joined;
   const ports = { db: session.db, eventLog, limits: settings, onSequenced };
   const workers = Array.from({ length: eventLog.partitionsOf(topic) }, (_, partition) => {
     const at = { topic, partition };
@@ -135,6 +137,7 @@ async function runSession<Schema>(
   } finally {
     leaving.abort();
     await Promise.all(workers.map((worker) => worker.ended()));
+    joined.release();
   }
 }
 

@@ -1,6 +1,7 @@
 import type { RebuildRequest, RebuildResponse } from '@lethe/proto/gen/lethe/rebuild/v1/service.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { ServerStreamHandler } from '../grpc/handler.ts';
+import { joinSignals } from '../lifecycle/joined-signal.ts';
 
 /** What a rebuild is asked, and how it tells of itself. */
 export interface RebuildCall {
@@ -33,13 +34,16 @@ export function createRebuildRpc(run: (call: RebuildCall) => Promise<void>): Reb
         });
       }
       const gone = new AbortController();
-      const signal = AbortSignal.any([callerSignal, stopping.signal, gone.signal]);
+      const { signal, release } = joinSignals(callerSignal, stopping.signal, gone.signal);
       const steps = createSteps();
       const { checkOnly, acceptDifferences } = request;
       const work = run({ checkOnly, acceptDifferences, signal, tell: steps.tell });
       const ended = work.catch(() => undefined).finally(steps.end);
       running.add(ended);
-      void ended.finally(() => running.delete(ended));
+      void ended.finally(() => {
+        running.delete(ended);
+        release();
+      });
       return told(steps, gone, async () => {
         try {
           await work;
