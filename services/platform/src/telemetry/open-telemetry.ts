@@ -28,7 +28,7 @@ export interface TelemetryHost {
 /** Telemetry of a process that sends it. */
 export interface RunningTelemetry {
   /** Of one service in this process. */
-  of(service: ServiceName | 'standalone'): Telemetry;
+  readonly of: (service: ServiceName | 'standalone') => Telemetry;
   readonly logs: LogCopies;
   /** Sends what is left, for at most `boundMs`, and ends. Idempotent; never rejects. */
   stop(boundMs: number): Promise<void>;
