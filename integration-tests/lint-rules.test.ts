@@ -19,6 +19,8 @@ const forbidden: Readonly<Record<string, string>> = {
   'no-console': 'console.log(1);',
   'no-empty': 'try { Math.random(); } catch {}',
   'no-restricted-imports': `import { env } from 'node:process'; export const home = env;`,
+  'no-restricted-properties':
+    'export const f = (a: AbortSignal): AbortSignal => AbortSignal.any([a]);',
   'no-warning-comments': `// ${'TO'}${'DO'}: later\nexport {};`,
   'no-var': 'export var a = 1;',
   'prefer-const': 'export function f(): number { let a = 1; return a; }',

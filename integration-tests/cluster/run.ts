@@ -128,7 +128,6 @@ if (options.report !== undefined) {
     `## Run of ${when} UTC at ${revision.slice(0, 12)}\n\n- ${machine}\n`,
   );
 }
-let exitCode = 1;
 try {
   if (options.images === undefined) await buildAll(work, path.join(places.cache, 'npm-images'));
   say('starting Kubernetes with one real node …');
@@ -153,11 +152,10 @@ try {
     };
     const settings = { LETHE_CLUSTER: JSON.stringify(given) };
     const suite = ['--reporter', 'spec', 'integration-tests/cluster/cluster.suite.ts'];
-    exitCode = await runSuite(node.inside([process.execPath, mocha, ...suite]), settings);
+    process.exitCode = await runSuite(node.inside([process.execPath, mocha, ...suite]), settings);
   } finally {
     await node.stop();
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-process.exitCode = exitCode;
