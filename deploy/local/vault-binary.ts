@@ -1,18 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { cachedTool, findTool, installTool, type ToolPlaces } from './prebuilt-tool.ts';
 
 /** The version that is built; every version with the same Transit API does. */
 export const vaultVersion = '1.21.4';
@@ -20,26 +10,9 @@ export const vaultVersion = '1.21.4';
 /** The sdk that Vault 1.21.4 was made with is no module version; this one differs in two signatures, see `patchSdk`. */
 const sdkVersion = 'v0.21.0';
 
-export interface VaultSearch {
-  /** A folder with prebuilt tools: `vault` or `vault.xz`. */
-  readonly tools: string | undefined;
-  /** Takes what is unpacked and built, for the next time. */
-  readonly cache: string;
-}
-
 /** The binary, or undefined when it is neither among the tools nor in the cache. */
-export function findVault({ tools, cache }: VaultSearch): string | undefined {
-  const given = tools === undefined ? undefined : path.join(tools, 'vault');
-  if (given !== undefined && existsSync(given)) return given;
-  const cached = path.join(cache, `vault-${vaultVersion}`);
-  if (existsSync(cached)) return cached;
-  if (given === undefined || !existsSync(`${given}.xz`)) return undefined;
-  mkdirSync(cache, { recursive: true });
-  const unpacked = `${cached}.${process.pid}`;
-  const file = openSync(unpacked, 'w');
-  execFileSync('xz', ['-dc', `${given}.xz`], { stdio: ['ignore', file, 'pipe'] });
-  closeSync(file);
-  return install(unpacked, cached);
+export function findVault(places: ToolPlaces): string | undefined {
+  return findTool(places, 'vault', vaultVersion);
 }
 
 /**
@@ -64,7 +37,7 @@ export async function buildVault(cache: string): Promise<string> {
   await go('mod', 'tidy', '-e');
   const built = path.join(source, `vault.${process.pid}`);
   await go('build', '-tags', 'minimal', '-trimpath', '-ldflags', '-s -w', '-o', built, '.');
-  return install(built, path.join(cache, `vault-${vaultVersion}`));
+  return installTool(built, cachedTool(cache, 'vault', vaultVersion));
 }
 
 /** The folder in Go's module cache. Asked from a folder of its own: the module around Vault refers to the patched copy. */
@@ -73,13 +46,6 @@ async function downloadSdk(source: string): Promise<string> {
   const cwd = path.dirname(source);
   const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', module], { cwd });
   return (JSON.parse(stdout) as { readonly Dir: string }).Dir;
-}
-
-/** Whole or not there, also when two processes do it at once. */
-function install(from: string, to: string): string {
-  chmodSync(from, 0o755);
-  renameSync(from, to);
-  return to;
 }
 
 // Vault's own go.mod has replacements by folder, so `go install vault@version` refuses: a module around it repeats

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Canary } from '@lethe/cli/generator/canaries.ts';
 import { until } from '@lethe/platform/testing/until.ts';
@@ -7,6 +7,7 @@ import { serviceNames } from '@lethe/proto/access.ts';
 import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
 import { whyNoKafka } from '../../deploy/local/kafka.ts';
 import { findPostgresBinaries } from '../../deploy/local/postgres.ts';
+import { leftByTour } from '../harness/left-by-tour.ts';
 import { jsonLine, jsonLines, runLethe } from '../harness/lethe.ts';
 import { createProcessKeeper, type ProcessKeeper } from '../harness/processes.ts';
 import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
@@ -20,31 +21,6 @@ const helpDesk = ['--events', '4000', '--tenants', '3', '--days', '30', '--ancho
 const servingWithinMs = 90_000;
 /** The exit code of a command that no server answers. */
 const unreachable = 3;
-
-interface Receipt {
-  readonly service: string;
-  readonly records: number;
-  readonly rows: number;
-}
-
-/** What the tour leaves in its data folder. */
-function leftBy(dataFolder: string) {
-  const state = JSON.parse(readFileSync(join(dataFolder, 'tour.json'), 'utf8')) as {
-    readonly stage: string;
-    readonly totalsBefore: Readonly<Record<string, string>>;
-  };
-  const certificates = join(dataFolder, 'certificates');
-  const [file = ''] = readdirSync(certificates);
-  const [, payload = ''] = readFileSync(join(certificates, file), 'utf8').split('.');
-  const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-  return { ...state, receipts: receiptsIn(claims) };
-}
-
-function receiptsIn(claims: unknown): readonly Receipt[] {
-  const { receipts } = claims as { readonly receipts: readonly Receipt[] };
-  const counts = receipts.map(({ service, records, rows }) => ({ service, records, rows }));
-  return counts.toSorted((a, b) => a.service.localeCompare(b.service));
-}
 
 interface Status {
   readonly healthy: boolean;
@@ -112,7 +88,7 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     const up = ['up', '--tour', '--once', '--data', embedded, ...helpDesk, ...ports];
     const standalone = await runLethe(keeper, up);
     assert.equal(standalone.exitCode, 0, standalone.stderr);
-    assert.deepEqual(leftBy(six.dataFolder), leftBy(embedded));
+    assert.deepEqual(leftByTour(six.dataFolder), leftByTour(embedded));
     assert.equal((await status()).healthy, true);
   });
 
