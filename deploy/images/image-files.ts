@@ -1,5 +1,5 @@
 const leftOut: readonly RegExp[] = [
-  /(^|\/)(dist|node_modules|testing|golden)$/,
+  /(^|\/)(dist|node_modules|testing|golden|frozen)$/,
   /\.test\.ts$/,
   // The suites that adapters share, and what those need.
   /^src\/(event-log|grpc)\/contract(-[a-z]+)?\.ts$/,

@@ -83,6 +83,7 @@ describe('what goes into an image', () => {
       [],
     );
     assert.equal(isInImage('src/testing', true), false);
+    assert.equal(isInImage('frozen', true), false);
   });
 
   it('has an SBOM without chance and hour', () => {
