@@ -7,8 +7,11 @@ import { CallError } from './call-error.ts';
  * that nothing was stored or that sending again changes nothing, as every write here carries its own id.
  */
 export const retryPolicy = {
-  /** Tries in a row without any success, the first included. */
-  attemptsMax: 6,
+  /**
+   * For how long a call that fails is tried again, from its first failure in a row on. A service with one process is
+   * away for some seconds while that restarts, and for longer after its machine was lost.
+   */
+  giveUpAfterMs: 120_000,
   /** The first pause; it doubles each time, and half of it is random so that clients do not come in step. */
   firstDelayMs: 100,
   delayMaxMs: 5_000,
@@ -22,29 +25,41 @@ export interface RetryMeans {
   readonly clock: CliClock;
   readonly randomFraction: () => number;
   readonly signal: AbortSignal;
+  /** Told before each pause. */
+  readonly onRetry?: (retry: Retry) => void;
 }
 
-/** How long to wait before attempt number `attempt` + 1, or undefined when the error is final. */
+/** A call failed and will be tried again. */
+export interface Retry extends FailuresInARow {
+  readonly error: CallError;
+}
+
+/** How often a call has failed without any success, and since when. */
+export interface FailuresInARow {
+  readonly count: number;
+  readonly forMs: number;
+}
+
+/** How long to wait before the next attempt, or undefined when the error is final. */
 export function retryDelayMs(
   error: unknown,
-  attempt: number,
+  { count, forMs }: FailuresInARow,
   fraction: number,
 ): number | undefined {
-  if (!(error instanceof CallError) || attempt >= retryPolicy.attemptsMax) return undefined;
-  if (error.code !== status.UNAVAILABLE && error.code !== status.RESOURCE_EXHAUSTED)
-    return undefined;
+  if (!isRetryable(error) || forMs >= retryPolicy.giveUpAfterMs) return undefined;
   const asked = error.details.retryDelayMs;
-  // Without a word of ours, RESOURCE_EXHAUSTED is the transport's "message too large": it will be as large again.
-  if (
-    error.code === status.RESOURCE_EXHAUSTED &&
-    asked === undefined &&
-    error.details.reason === undefined
-  ) {
-    return undefined;
-  }
   if (asked !== undefined) return Math.min(asked, retryPolicy.askedDelayMaxMs);
-  const full = Math.min(retryPolicy.firstDelayMs * 2 ** (attempt - 1), retryPolicy.delayMaxMs);
+  const full = Math.min(retryPolicy.firstDelayMs * 2 ** (count - 1), retryPolicy.delayMaxMs);
   return full / 2 + (full / 2) * fraction;
+}
+
+function isRetryable(error: unknown): error is CallError {
+  if (!(error instanceof CallError)) return false;
+  if (error.code === status.UNAVAILABLE) return true;
+  // Without a word of ours, RESOURCE_EXHAUSTED is the transport's "message too large": it will be as large again.
+  const { retryDelayMs: asked, reason } = error.details;
+  const isOurs = asked !== undefined || reason !== undefined;
+  return error.code === status.RESOURCE_EXHAUSTED && isOurs;
 }
 
 /** A pause that the server asked for. */
@@ -70,12 +85,12 @@ export function createPatientRetries(
   means: RetryMeans,
   onAskedToWait: (wait: AskedWait) => void = () => undefined,
 ): PatientRetries {
-  let attempt = 1;
+  const row = createRow(means);
   let waitedMs = 0;
   let hasSucceeded = false;
   return {
     succeeded: () => {
-      attempt = 1;
+      row.end();
       waitedMs = 0;
       hasSucceeded = true;
     },
@@ -83,14 +98,14 @@ export function createPatientRetries(
       const hadSucceeded = hasSucceeded;
       hasSucceeded = false;
       if (isExpiry(error) && hadSucceeded) return;
-      const isAsked = isFullForNow(error) && waitedMs < retryPolicy.patienceMs;
-      const delayMs = retryDelayMs(error, isAsked ? 1 : attempt, means.randomFraction());
-      if (delayMs === undefined) throw error;
-      if (isAsked) {
-        waitedMs += delayMs;
-        onAskedToWait({ delayMs, message: error.message });
-      } else attempt += 1;
-      await means.clock.sleep(delayMs, means.signal);
+      if (isFullForNow(error) && waitedMs < retryPolicy.patienceMs) {
+        row.end();
+        await row.pause(error, (delayMs) => {
+          waitedMs += delayMs;
+          onAskedToWait({ delayMs, message: error.message });
+        });
+        row.end();
+      } else await row.pause(error);
     },
   };
 }
@@ -112,13 +127,35 @@ export async function withRetry<Result>(
   means: RetryMeans,
   call: () => Promise<Result>,
 ): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
+  const row = createRow(means);
+  for (;;) {
     try {
       return await call();
     } catch (error) {
-      const delayMs = retryDelayMs(error, attempt, means.randomFraction());
-      if (delayMs === undefined) throw error;
-      await means.clock.sleep(delayMs, means.signal);
+      await row.pause(error);
     }
   }
+}
+
+/** Counts failures without a success in between, and waits after each; throws the one that is final. */
+function createRow({ clock, randomFraction, signal, onRetry }: RetryMeans) {
+  let count = 0;
+  let beganMs = 0;
+  return {
+    pause: async (error: unknown, onPause?: (delayMs: number) => void) => {
+      const nowMs = clock.monotonicMs();
+      if (count === 0) beganMs = nowMs;
+      count += 1;
+      const failures = { count, forMs: nowMs - beganMs };
+      const delayMs = retryDelayMs(error, failures, randomFraction());
+      if (delayMs === undefined) throw error;
+      if (error instanceof CallError) onRetry?.({ error, ...failures });
+      onPause?.(delayMs);
+      await clock.sleep(delayMs, signal);
+    },
+    /** What fails next is the first. */
+    end: () => {
+      count = 0;
+    },
+  };
 }

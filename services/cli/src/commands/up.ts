@@ -141,9 +141,20 @@ async function tour(
     healthServer: healthAddress,
     json: wish.json,
   };
-  const touring = tourOrStatus(connection, helpDeskSettings(wish, nowMs), surroundings);
-  // A server that dies during the tour is the better explanation of whatever call fails because of it.
-  return await Promise.race([touring, server.died]);
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  surroundings.signal.addEventListener('abort', end, { once: true });
+  if (surroundings.signal.aborted) end();
+  const settings = helpDeskSettings(wish, nowMs);
+  const touring = tourOrStatus(connection, settings, { ...surroundings, signal: ending.signal });
+  try {
+    // A server that dies during the tour is the better explanation of whatever call fails because of it.
+    return await Promise.race([touring, server.died]);
+  } finally {
+    // Or its calls would be tried again for minutes.
+    end();
+    surroundings.signal.removeEventListener('abort', end);
+  }
 }
 
 async function untilStopped(server: RunningServer, signal: AbortSignal): Promise<ExitCode> {

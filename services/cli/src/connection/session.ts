@@ -1,7 +1,10 @@
 import { openChannel, type Channel, type Method } from '../calls/channel.ts';
-import { withRetry, type RetryMeans } from '../calls/retry.ts';
+import { retryPolicy, withRetry, type Retry, type RetryMeans } from '../calls/retry.ts';
 import { CliError, usageError } from '../failures/cli-error.ts';
+import { explain } from '../failures/explain.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { formatDuration } from '../output/numbers.ts';
+import { clearLine } from '../output/progress.ts';
 import type { CliClock, Surroundings } from '../surroundings.ts';
 import { readIssuer, type Issuer, type TokenWish } from './access-token.ts';
 import { dataFiles, readServerInfo } from './data-files.ts';
@@ -19,6 +22,8 @@ export interface ConnectionOptions {
 const callTimeoutMs = 30_000;
 /** A minted token is used for this long and then made anew, seconds. */
 const mintedTtlS = 900;
+/** A human is told of a server that does not answer after as many tries: some three seconds. */
+const triesInSilence = 6;
 /** Where a server listens that says nothing else. */
 const defaultHealthPort = 7481;
 
@@ -52,7 +57,8 @@ export async function openSession(
   const { address, healthAddress } = await findServer(options);
   const channel = openChannel(address);
   const { clock, randomFraction, signal } = surroundings;
-  const means: RetryMeans = { clock, randomFraction, signal };
+  const onRetry = tellOfRetries(surroundings);
+  const means: RetryMeans = { clock, randomFraction, signal, onRetry };
   const given = options.token ?? surroundings.accessToken;
   const issuer = given === undefined ? await readIssuer(options.data, clock) : undefined;
   return {
@@ -63,6 +69,21 @@ export async function openSession(
       createCaller(channel, means, tokenSource(given, issuer, wish, options.data, clock)),
     anonymous: createCaller(channel, means, undefined),
     close: () => channel.close(),
+  };
+}
+
+/** Says to a human why nothing happens; once while it lasts, however many calls wait. */
+function tellOfRetries({ terminal, clock }: Surroundings): (retry: Retry) => void {
+  let saidAtMs = -Infinity;
+  return ({ error, count }) => {
+    const isSaid = clock.monotonicMs() - saidAtMs < retryPolicy.giveUpAfterMs;
+    if (!terminal.isErrTerminal || count !== triesInSilence || isSaid) return;
+    saidAtMs = clock.monotonicMs();
+    const patience = formatDuration(retryPolicy.giveUpAfterMs);
+    // A progress line may stand there: it paints itself again below.
+    terminal.err(
+      `${clearLine}${explain(error).what} Trying again for ${patience}; Ctrl-C ends it.\n`,
+    );
   };
 }
 

@@ -35,7 +35,7 @@ export function startProgress(terminal: Terminal, plan: ProgressPlan): Progress 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
 const frameMs = 80;
 /** Back to the start of the line, and clear it: the line never wraps, so this is all that is needed. */
-const clearLine = '\r\u001b[2K';
+export const clearLine = '\r\u001b[2K';
 
 function movingProgress(terminal: Terminal, plan: ProgressPlan): Progress {
   const { errStyle: style, errColumns } = terminal;
