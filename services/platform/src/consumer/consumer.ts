@@ -286,7 +286,8 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
    * was sought back to.
    */
   #noteProgress({ worker, isBusy }: Assigned<Schema, Prepared>, reader: LogReader): void {
-    if (isBusy) return;
+    // Another member may have it by now: a reader that was opened since then knows nothing of it.
+    if (isBusy || reader.holds?.(worker.partition) === false) return;
     const position = reader.position(worker.partition);
     this.#catchUps.note(nameOf(worker.partition), position, worker.stopped());
     this.#positions?.note(worker.partition, position, reader);
