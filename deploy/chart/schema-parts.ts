@@ -62,6 +62,24 @@ export function textMap(description: string): Value {
   return value(description, { type: 'object', additionalProperties: { type: 'string' } }, {});
 }
 
+/** Labels beside those of the chart, which nobody may set again: a key of YAML stands once. */
+export function labelMap(description: string): Value {
+  return value(
+    description,
+    {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      propertyNames: {
+        not: {
+          pattern:
+            '^(app\\.kubernetes\\.io/(name|instance|component|part-of|version|managed-by)|helm\\.sh/chart)$',
+        },
+      },
+    },
+    {},
+  );
+}
+
 /** A map whose keys are known, and none of which need be there. */
 export function optionalMembers(
   description: string,

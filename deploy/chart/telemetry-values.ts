@@ -2,6 +2,7 @@ import {
   flag,
   group,
   type Group,
+  labelMap,
   list,
   optionalText,
   text,
@@ -54,7 +55,7 @@ export function monitoringValues(): Group {
       }),
       dashboards: group('ConfigMaps that the sidecar of Grafana finds.', {
         enabled: flag('Whether there are any.', false),
-        labels: textMap('By which the sidecar finds them; grafana_dashboard: "1" when empty.'),
+        labels: labelMap('By which the sidecar finds them; grafana_dashboard: "1" when empty.'),
       }),
       prometheusAddress: optionalText(
         'http(s)://host:port that KEDA asks; required with scaling.mode lag.',
@@ -65,5 +66,5 @@ export function monitoringValues(): Group {
 }
 
 function objectLabels(): Value {
-  return textMap('By which the operator finds it.');
+  return labelMap('By which the operator finds it.');
 }

@@ -4,6 +4,7 @@ import {
   forEachName,
   group,
   type Group,
+  labelMap,
   list,
   oneOf,
   optionalMembers,
@@ -218,7 +219,7 @@ export function peers(description: string, fallback: Parameters<typeof list>[2] 
 function podValues(): Group {
   return group('Of every pod.', {
     userId: whole('User and group; the images have files for this one.', 65_532, 1, 2_147_483_647),
-    labels: textMap('More labels.'),
+    labels: labelMap('More labels.'),
     annotations: textMap('More annotations.'),
     restartedAt: text(
       'Change it to restart all pods, as after a Secret was changed that is read once.',
@@ -261,7 +262,7 @@ function testValues(): Group {
     {
       enabled: flag('Whether there is one.', true),
       existingSecret: secretName(
-        'With `token` (of a tenant for tests; roles writer, reader, privacy-officer), `certificate-key.pem`, and `ca.crt` for the public certificate.',
+        'With `token` (of a tenant for tests; roles writer, reader, privacy-officer), `admin-token` (role platform-admin, where nobody has registered that tenant), `certificate-key.pem`, and `ca.crt` for the public certificate.',
         'lethe-test',
       ),
       authorityKey: text(

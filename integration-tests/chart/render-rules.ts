@@ -95,7 +95,6 @@ export const renderRules: Readonly<Record<string, RenderRule>> = {
           resources?.limits?.['cpu'] !== undefined && resources.requests?.['cpu'] !== undefined,
           name,
         );
-        if (pod.object.kind === 'Pod') continue;
         const options = env?.find((each) => each.name === 'NODE_OPTIONS')?.value ?? '';
         const heap = Number(/--max-old-space-size=(\d+)/.exec(options)?.[1]);
         assert.ok(heap > 0.6 * memory && heap < 0.7 * memory, `${name}: ${heap} of ${memory} MiB`);
@@ -173,6 +172,19 @@ export const renderRules: Readonly<Record<string, RenderRule>> = {
       assert.equal(signs, component === 'privacy');
       for (const { volumeMounts } of spec.containers) {
         for (const mount of volumeMounts ?? []) assert.equal(mount.readOnly, true, mount.name);
+      }
+    }
+  },
+  'hands over secrets as files, never in variables or arguments': (objects) => {
+    for (const pod of podsOf(objects)) {
+      for (const { name, env } of containersOf(pod)) {
+        const given = (env ?? []).filter(({ valueFrom }) => valueFrom !== undefined);
+        assert.ok(!JSON.stringify(given).includes('secretKeyRef'), name);
+        const worded = (env ?? []).filter((each) =>
+          /PASSWORD|TOKEN|SECRET|HEADERS/.test(each.name),
+        );
+        for (const { name: variable, value = '' } of worded)
+          assert.match(`${variable} ${value}`, /_FILE \/etc\/lethe\/|^LETHE_TOKEN_/);
       }
     }
   },

@@ -59,6 +59,21 @@ describe('schema of the values', () => {
     );
   }).timeout(30_000);
 
+  it('refuses a label that the chart sets itself: it would stand twice', async () => {
+    for (const name of ['app.kubernetes.io/component', 'helm.sh/chart']) {
+      const mine = { [name]: 'mine' };
+      for (const values of [
+        { pods: { labels: mine } },
+        { monitoring: { prometheusRule: { enabled: true, labels: mine } } },
+      ]) {
+        await assert.rejects(
+          render(withValues(values)),
+          (error) => error instanceof HelmRefusal && error.said.includes(name),
+        );
+      }
+    }
+  }).timeout(60_000);
+
   it('takes what a chart that depends on this one passes on', async () => {
     await render(withValues({ global: { anything: { at: ['all'] } }, enabled: false }));
   }).timeout(30_000);

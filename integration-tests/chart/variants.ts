@@ -7,6 +7,8 @@ const peer = [{ ipBlock: { cidr: '10.7.0.0/16', except: ['10.7.9.0/24'] } }];
 const selected = [{ namespaceSelector: { matchLabels: { team: 'edge' } } }];
 const prometheus = { prometheusAddress: 'http://prometheus.monitoring:9090' };
 
+const longestName = `l${'o'.repeat(38)}g`;
+
 const forServices = (names: readonly string[], own: Values): Values => ({
   services: Object.fromEntries(names.map((name) => [name, own])),
 });
@@ -15,6 +17,11 @@ const forServices = (names: readonly string[], own: Values): Values => ({
 export const variants: Readonly<Record<string, Values>> = {
   'default values': withValues(),
   'another name': withValues({ nameOverride: 'forgetful', fullnameOverride: 'support-forgets' }),
+  'the longest name': withValues({ fullnameOverride: longestName }),
+  'the longest name, plain jobs': withValues({
+    fullnameOverride: longestName,
+    jobs: { migrations: 'job', topics: 'job' },
+  }),
   'a registry': withValues({
     image: { registry: 'registry.example.net:5000', repository: 'platform/lethe' },
   }),

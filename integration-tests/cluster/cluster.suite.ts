@@ -152,9 +152,12 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
 
   it('pass helm test: a ticket appended, read, its person erased, the certificate verified', async () => {
     const roles = ['writer', 'reader', 'privacy-officer'];
-    const token = mintOf(folder).mint({ tenant, roles, ttlS: 3_600 });
+    const issuer = mintOf(folder);
+    // Nobody has registered this one.
+    const token = issuer.mint({ tenant: 'helm-test', roles, ttlS: 3_600 });
     const entries = {
       token,
+      'admin-token': issuer.mint({ roles: ['platform-admin'], ttlS: 3_600 }),
       'certificate-key.pem': readFileSync(path.join(folder, 'certificate-key.pem'), 'utf8'),
       'ca.crt': readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
     };

@@ -44,6 +44,16 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/*
+Takes a list: the root, the job's component and what ends the name. A pod carries the name of its Job as a label, which
+takes 63 characters: a long name of the release is cut, and stays another than those that begin alike.
+*/}}
+{{- define "lethe.jobName" -}}
+{{- $full := include "lethe.fullname" (index . 0) -}}
+{{- if gt (len $full) 34 }}{{ $full = printf "%s-%s" ($full | trunc 25 | trimSuffix "-") ($full | sha256sum | trunc 8) }}{{ end -}}
+{{ printf "%s-%s-%s" $full (index . 1) (index . 2) }}
+{{- end }}
+
 {{/* Takes a list: the mode and the weight. */}}
 {{- define "lethe.hookAnnotations" -}}
 {{- if eq (index . 0) "hook" }}
@@ -66,7 +76,7 @@ Helm does not own it: one that failed and was left for its log must not be in th
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}-{{ if $hook }}hook{{ else }}{{ index . 3 | sha256sum | trunc 8 }}{{ end }}
+  name: {{ include "lethe.jobName" (list $root (index . 2) (ternary "hook" (index . 3 | sha256sum | trunc 8) $hook)) }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
@@ -86,7 +96,7 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ if eq (index . 1) "hook" }}-hook{{ end }}
+  name: {{ if eq (index . 1) "hook" }}{{ include "lethe.jobName" (list $root (index . 2) "hook") }}{{ else }}{{ include "lethe.fullname" $root }}-{{ index . 2 }}{{ end }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}

@@ -1,6 +1,6 @@
 import { AppendOutcome, appendOutcomeToJSON } from '@lethe/proto/gen/lethe/log/v1/append.ts';
 import { PersonKind } from '@lethe/proto/gen/lethe/people/v1/person.ts';
-import { ErasureGround } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
+import { ErasureGround, ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
 import { PrivacyServiceService } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { Channel, Priority } from '@lethe/proto/gen/lethe/tickets/v1/enums.ts';
 import { TicketOpened } from '@lethe/proto/gen/lethe/tickets/v1/events.ts';
@@ -21,6 +21,24 @@ export interface RoundTripWish {
   /** Of certificates, PEM. */
   readonly publicKey: string;
   readonly nowMs: number;
+}
+
+/** False when it is registered already, with whatever settings. */
+export async function registerForChecks(session: Session, tenantId: string): Promise<boolean> {
+  const settings = {
+    region: 'eu-central',
+    retentionDays: 30,
+    returningPersons: ReturningPersons.RETURNING_PERSONS_ALLOW,
+  };
+  const admin = session.as({ tenantId: undefined, roles: ['platform-admin'] });
+  try {
+    const request = { tenantId, settings };
+    const { created } = await admin.unary(PrivacyServiceService.registerTenant, request);
+    return created;
+  } catch (error) {
+    if (error instanceof CallError && error.details.reason === 'TENANT_EXISTS') return false;
+    throw error;
+  }
 }
 
 /** Appends a ticket, reads it, erases its requester, finds it unreadable and verifies the certificate. Throws where one fails. */

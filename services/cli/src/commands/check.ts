@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { decodeJwt } from 'jose';
 import { z } from 'zod';
-import { roundTrip, type RoundTripWish } from '../calls/round-trip.ts';
+import { registerForChecks, roundTrip, type RoundTripWish } from '../calls/round-trip.ts';
+import { readIfThere } from '../connection/data-files.ts';
 import { withSession } from '../connection/with-session.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { usageError } from '../failures/cli-error.ts';
 import { formatDuration } from '../output/numbers.ts';
 import { writeJson } from '../output/write-json.ts';
 import { defineCommand, type CommandHost } from './define.ts';
@@ -14,6 +17,8 @@ const address = z.string().regex(/^\S+:\d+$/, 'must be HOST:PORT');
 const options = tenantOptions.extend({
   privacyServer: address.optional(),
   publicKey: z.string().min(1),
+  tokenFile: z.string().min(1).optional(),
+  adminTokenFile: z.string().min(1).optional(),
 });
 
 export function defineCheck(program: Command, host: CommandHost): void {
@@ -21,22 +26,29 @@ export function defineCheck(program: Command, host: CommandHost): void {
     usage: 'check',
     summary: 'Append, read, erase and verify one made-up ticket',
     details:
-      'What a deployment is for, once from end to end: a ticket of a made-up person is appended and read, the person is erased, nothing of it can be read any more, and the certificate holds. Use a tenant that is for tests: its figures count the ticket. Needs the roles writer, reader and privacy-officer.',
+      'What a deployment is for, once from end to end: a ticket of a made-up person is appended and read, the person is erased, nothing of it can be read any more, and the certificate holds. Use a tenant that is for tests: its figures count the ticket. Needs the roles writer, reader and privacy-officer. Registers the tenant first where a token of the role platform-admin lies in a file.',
     examples: [
       'check --tenant checks --public-key .lethe/certificate-key.pem',
-      'check --server lethe-tickets:7480 --privacy-server lethe-privacy:7480 --public-key key.pem',
+      'check --server lethe-tickets:7480 --privacy-server lethe-privacy:7480 --public-key key.pem --token-file token',
     ],
     after:
       'Where no ingress gives all APIs one address, --server is that of tickets and --privacy-server that of privacy.\n',
     declare: (command) => {
       command
         .requiredOption('--public-key <file>', 'Ed25519 public key of certificates, PEM')
-        .option('--privacy-server <address>', 'HOST:PORT of privacy; default: as --server');
+        .option('--privacy-server <address>', 'HOST:PORT of privacy; default: as --server')
+        .option('--token-file <file>', 'the access token, instead of --token')
+        .option(
+          '--admin-token-file <file>',
+          'of the role platform-admin; if it is there, the tenant is registered first',
+        );
       declareTenant(command);
     },
     options,
-    run: async ({ options: wish, surroundings }) => {
+    run: async ({ options, surroundings }) => {
       const { terminal, clock } = surroundings;
+      const token = options.token ?? (await tokenIn(options.tokenFile));
+      const wish = { ...options, token };
       const publicKey = await readFile(wish.publicKey, 'utf8');
       const startedMs = clock.monotonicMs();
       const steps: string[] = [];
@@ -53,6 +65,13 @@ export function defineCheck(program: Command, host: CommandHost): void {
         nowMs: clock.nowMs(),
       };
       const privacy = { ...wish, server: wish.privacyServer ?? wish.server };
+      const admin = await adminTokenIn(wish.adminTokenFile);
+      if (admin !== undefined) {
+        const tenantId = wish.tenant ?? tenantOf(token);
+        await withSession({ ...privacy, token: admin }, surroundings, async (session) => {
+          if (await registerForChecks(session, tenantId)) done(`${tenantId} is registered`);
+        });
+      }
       await withSession(
         wish,
         surroundings,
@@ -68,4 +87,23 @@ export function defineCheck(program: Command, host: CommandHost): void {
       return exitCodes.ok;
     },
   });
+}
+
+async function tokenIn(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const text = await readIfThere(file);
+  if (text === undefined) throw usageError(`There is no file ${file}.`, 'Put the token there.');
+  return text.trim();
+}
+
+/** Undefined: the tenant is there already. */
+async function adminTokenIn(file: string | undefined): Promise<string | undefined> {
+  return file === undefined ? undefined : (await readIfThere(file))?.trim();
+}
+
+/** As the token says it; whether it says so rightly, the server finds out. */
+function tenantOf(token: string | undefined): string {
+  const { tenant } = token === undefined ? {} : (decodeJwt(token) as { readonly tenant?: unknown });
+  if (typeof tenant === 'string') return tenant;
+  throw usageError('The token names no tenant.', 'Name one with --tenant, or give its token.');
 }
