@@ -135,12 +135,18 @@ export class ParkingApplier<Schema extends ConsumerSchema, Prepared> {
     // Dies in here: nothing is stored; the same records are prepared again.
     const prepared =
       toTry.length === 0 ? [] : [await effect.prepare(this.#partition, newRecordsOf(toTry))];
-    await db.transaction().execute(async (tx) => {
-      // Dies in here: effect, parked records and checkpoint are rolled back together.
-      await compareAndSetCheckpoints(tx, [{ ...this.#partition, from, to }]);
-      await parkInTransaction(tx, parking, [part], { nowMs, tenantIds });
-      for (const each of prepared) await effect.apply(tx, each);
-    });
+    try {
+      await db.transaction().execute(async (tx) => {
+        // Dies in here: effect, parked records and checkpoint are rolled back together.
+        await compareAndSetCheckpoints(tx, [{ ...this.#partition, from, to }]);
+        await parkInTransaction(tx, parking, [part], { nowMs, tenantIds });
+        for (const each of prepared) await effect.apply(tx, each);
+      });
+    } catch (error) {
+      const isPlan = error instanceof GuessOutdated || error instanceof BreakerTripped;
+      for (const each of prepared) effect.abandoned?.(each, isPlan ? undefined : error);
+      throw error;
+    }
     // Dies here: the next start reads the checkpoint, and the guess is made anew.
     this.#guess = guessAfter(plan);
     logParked(logger, { component: name, ...this.#partition }, plan);

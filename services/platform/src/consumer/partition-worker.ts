@@ -155,12 +155,17 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     this.#span = { from: first.sequence, to: last.sequence };
     // Dies in here: nothing is stored; the same records are prepared again.
     const prepared = await effect.prepare(this.partition, fresh);
-    await db.transaction().execute(async (tx) => {
-      // Dies in here: PostgreSQL rolls back effect and checkpoint together. Another owner that was faster makes the
-      // compare-and-set throw before anything is applied twice.
-      await compareAndSetCheckpoints(tx, [move]);
-      await effect.apply(tx, prepared);
-    });
+    try {
+      await db.transaction().execute(async (tx) => {
+        // Dies in here: PostgreSQL rolls back effect and checkpoint together. Another owner that was faster makes the
+        // compare-and-set throw before anything is applied twice.
+        await compareAndSetCheckpoints(tx, [move]);
+        await effect.apply(tx, prepared);
+      });
+    } catch (error) {
+      effect.abandoned?.(prepared, error);
+      throw error;
+    }
     // Dies here, or the connection is lost so that nobody knows whether it was committed: the checkpoint that is read
     // next says so.
     this.#checkpoint = next;

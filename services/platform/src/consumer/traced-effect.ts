@@ -39,7 +39,6 @@ export function tracedEffect<Schema, Prepared>(
         return { prepared, from, records, span };
       });
     },
-    // A commit that fails behind it leaves the span unended, and unsent: the batch is prepared again in another.
     apply: async (tx, { prepared, span }) =>
       await endingIfItFails(span, async () => await effect.apply(tx, prepared)),
     committed: ({ prepared, from, records, span }) => {
@@ -53,6 +52,11 @@ export function tracedEffect<Schema, Prepared>(
       meter.record('lethe.consumer.delay', delayMs / 1_000, destination);
       lag.applied(from, last ?? 0);
       effect.committed?.(prepared);
+    },
+    // Else its span would never be sent, and what was done to prepare it would lie under a parent that nobody has.
+    abandoned: ({ prepared, span }, failure) => {
+      span.end(failure);
+      effect.abandoned?.(prepared, failure);
     },
   };
 }

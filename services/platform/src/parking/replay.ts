@@ -149,7 +149,7 @@ async function applyHeads<Schema, Prepared>(
     id,
     heads.map(({ record }) => record),
   );
-  const kind = await db.transaction().execute(async (tx) => {
+  const inTransaction = async (tx: Transaction<Schema>) => {
     await lockCheckpoint(tx, id);
     const names = heads.map(({ name }) => name);
     const tenantIds = names.map(({ tenantId }) => tenantId).filter(isTenantId);
@@ -159,10 +159,20 @@ async function applyHeads<Schema, Prepared>(
     if (!(await takeHeads(tx, id, heads))) return 'changed';
     await effect.apply(tx, prepared);
     return 'applied';
-  });
-  if (kind !== 'applied') return { kind };
-  effect.committed?.(prepared);
-  return { kind, prepared };
+  };
+  let kind: Exclude<Outcome<Prepared>['kind'], 'poison' | 'later'>;
+  try {
+    kind = await db.transaction().execute(inTransaction);
+  } catch (error) {
+    effect.abandoned?.(prepared, error);
+    throw error;
+  }
+  if (kind === 'applied') {
+    effect.committed?.(prepared);
+    return { kind, prepared };
+  }
+  effect.abandoned?.(prepared);
+  return { kind };
 }
 
 /** The consumer's transactions begin with this row: from here on none of them runs beside us. */
