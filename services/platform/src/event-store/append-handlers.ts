@@ -32,8 +32,10 @@ export function createAppendHandlers<Given, Parsed, Command>(
     }),
     stream: async function* (requests, call) {
       const tenantId = requireTenant(call);
+      const { aroundMessage = async (work) => await work() } = call;
       for await (const { events } of requests) {
-        yield { results: await appendBatch(appender, parser, tenantId, events) };
+        const work = async () => await appendBatch(appender, parser, tenantId, events);
+        yield { results: await aroundMessage(work) };
       }
     },
   };

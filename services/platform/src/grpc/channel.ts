@@ -143,7 +143,7 @@ function createPeer(
       }
     },
     serverStream: (method, request, { signal } = {}) =>
-      streamCall(client, service, method, request, signal),
+      streamCall(client, service, method, request, { currentTrace, signal }),
   };
 }
 
@@ -190,12 +190,18 @@ async function unaryCall<Request, Response>(
   }
 }
 
+interface StreamParts {
+  /** Asked when the stream is opened, which is when its reader begins. */
+  readonly currentTrace: () => TraceContext | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 async function* streamCall<Request, Response>(
   client: Client,
   service: ServiceName,
   method: MethodDefinition<Request, Response>,
   request: Request,
-  signal: AbortSignal | undefined,
+  { currentTrace, signal }: StreamParts,
 ): AsyncIterable<Response> {
   signal?.throwIfAborted();
   const call: ClientReadableStream<Response> = client.makeServerStreamRequest(
@@ -203,7 +209,7 @@ async function* streamCall<Request, Response>(
     method.requestSerialize,
     method.responseDeserialize,
     request,
-    new Metadata(),
+    metadataOf(currentTrace()),
   );
   // The library only emits the error: a reader that has not begun to read would see a clean end.
   let failure: Error | undefined;

@@ -27,7 +27,11 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** The span of the service that calls. Nobody else's is taken: it could say something, and have us record. */
   readonly traceContext?: TraceContext | undefined;
+  /** Of a stream of messages: what is done about one of them is run by it. Absent where nobody looks at that. */
+  readonly aroundMessage?: AroundMessage;
 }
+
+export type AroundMessage = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
 export type UnaryHandler<Request, Response> = (
   request: Request,

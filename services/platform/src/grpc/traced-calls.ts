@@ -1,12 +1,12 @@
 import type { ServiceName } from '@lethe/proto/access.ts';
-import { reasonOf } from '../errors/failure.ts';
-import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Service } from '../lifecycle/service.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import type { Meter, OpenSpan, SpanToBegin, Telemetry } from '../telemetry/port.ts';
-import type { Peer, Peers, RegisteredMethod, ServiceRegistration } from './handler.ts';
+import { failureAttributes } from './failure-attributes.ts';
+import type { CallContext, Peer, Peers, RegisteredMethod, ServiceRegistration } from './handler.ts';
 import { rpcMetrics } from './metrics.ts';
+import { inStreamSpan, messageSpans } from './traced-streams.ts';
 
 type RpcMeter = Meter<typeof rpcMetrics>;
 type CallMetric = keyof typeof rpcMetrics;
@@ -17,14 +17,17 @@ interface MeasuredCall {
   readonly span: Omit<SpanToBegin, 'attributes'>;
 }
 
-/** The service with its unary calls measured, each in a span. Streams last as long as their caller likes: they are not. */
+/**
+ * The service with its calls in a span each, and its unary calls measured: streams last as long as their caller likes, and
+ * how long that was says nothing.
+ */
 export function tracedService(service: Service, telemetry: Telemetry, clock: Clock): Service {
   if (!telemetry.isOn) return service;
   const measure = createMeasuring(telemetry, clock);
   const traced = (registrations: readonly ServiceRegistration[]) =>
     registrations.map((registration) => ({
       ...registration,
-      methods: registration.methods.map((method) => tracedMethod(method, measure)),
+      methods: registration.methods.map((method) => tracedMethod(method, telemetry, measure)),
     }));
   return {
     publicApi: traced(service.publicApi),
@@ -35,35 +38,74 @@ export function tracedService(service: Service, telemetry: Telemetry, clock: Clo
   };
 }
 
-/** The peers with calls to them measured, each in a span. */
+/** The peers with calls to them in a span each, and unary ones measured. */
 export function tracedPeers(peers: Peers, telemetry: Telemetry, clock: Clock): Peers {
   if (!telemetry.isOn) return peers;
   const measure = createMeasuring(telemetry, clock);
-  return (service) => tracedPeer(service, peers(service), measure);
+  return (service) => tracedPeer(service, peers(service), telemetry, measure);
 }
 
-function tracedMethod(method: RegisteredMethod, measure: Measure): RegisteredMethod {
-  if (method.kind !== 'unary') return method;
+function tracedMethod(
+  method: RegisteredMethod,
+  telemetry: Telemetry,
+  measure: Measure,
+): RegisteredMethod {
   const attributes = { 'rpc.method': method.definition.path.slice(1) };
-  const metric = 'rpc.server.call.duration';
-  const handler: typeof method.handler = async (request, call) => {
-    const span = { name: 'rpc server', kind: 'server', parent: call.traceContext } as const;
-    return await measure({ metric, attributes, span }, async () => method.handler(request, call));
-  };
-  return { ...method, handler };
+  const spanOf = ({ traceContext }: CallContext) =>
+    ({ name: 'rpc server', kind: 'server', parent: traceContext }) as const;
+  const inSpan = (call: CallContext, answers: () => AsyncIterable<unknown>) =>
+    inStreamSpan({
+      telemetry,
+      span: { ...spanOf(call), attributes },
+      signal: call.signal,
+      answers,
+    });
+  switch (method.kind) {
+    case 'unary': {
+      const metric = 'rpc.server.call.duration';
+      const handler: typeof method.handler = async (request, call) =>
+        await measure({ metric, attributes, span: spanOf(call) }, async () =>
+          method.handler(request, call),
+        );
+      return { ...method, handler };
+    }
+    case 'serverStream': {
+      const handler: typeof method.handler = (request, call) =>
+        inSpan(call, () => method.handler(request, call));
+      return { ...method, handler };
+    }
+    case 'bidi': {
+      const aroundMessage = messageSpans(telemetry, { attributes });
+      const handler: typeof method.handler = (requests, call) =>
+        inSpan(call, () => method.handler(requests, { ...call, aroundMessage }));
+      return { ...method, handler };
+    }
+  }
 }
 
-function tracedPeer(service: ServiceName, peer: Peer, measure: Measure): Peer {
+function tracedPeer(
+  service: ServiceName,
+  peer: Peer,
+  telemetry: Telemetry,
+  measure: Measure,
+): Peer {
+  const span = { name: 'rpc client', kind: 'client' } as const;
+  const attributesOf = (path: string) => ({ 'rpc.method': path.slice(1), 'lethe.peer': service });
   return {
     unary: async (method, request, options) => {
-      const attributes = { 'rpc.method': method.path.slice(1), 'lethe.peer': service };
-      const span = { name: 'rpc client', kind: 'client' } as const;
+      const attributes = attributesOf(method.path);
       const metric = 'rpc.client.call.duration';
       return await measure({ metric, attributes, span }, async () =>
         peer.unary(method, request, options),
       );
     },
-    serverStream: (method, request, options) => peer.serverStream(method, request, options),
+    serverStream: (method, request, options) =>
+      inStreamSpan({
+        telemetry,
+        span: { ...span, attributes: attributesOf(method.path) },
+        signal: options?.signal,
+        answers: () => peer.serverStream(method, request, options),
+      }),
   };
 }
 
@@ -88,10 +130,4 @@ function createMeasuring(telemetry: Telemetry, clock: Clock): Measure {
       }
     });
   };
-}
-
-function failureAttributes(error: unknown) {
-  const reason = reasonOf(error);
-  const { code } = error instanceof ServiceError ? error : new ServiceError(reason);
-  return { 'rpc.response.status_code': code, 'error.type': reason } as const;
 }

@@ -48,10 +48,11 @@ export type Look<Table extends MetricTable, Name extends keyof Table> = () =>
 
 type Observations<Allowed> = readonly { readonly value: number; readonly attributes: Allowed }[];
 
-/** The spans that there are; one of a call is named by its method. */
+/** The spans that there are; one of a call, unary or stream, is named by its method. */
 export const spanNames = [
   'rpc server',
   'rpc client',
+  'rpc message',
   'append',
   'relay publish',
   'consume',
@@ -73,6 +74,11 @@ export interface SpanToBegin {
    * none, nothing is recorded.
    */
   readonly batchOf?: readonly TraceContext[];
+  /**
+   * Of one of many in something long: a trace of its own, which is recorded or not like any that begins here, with a link
+   * to the span that the code runs in.
+   */
+  readonly isOwnTrace?: boolean;
 }
 
 export interface OpenSpan {

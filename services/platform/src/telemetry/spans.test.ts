@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict';
-import {
-  InMemorySpanExporter,
-  SimpleSpanProcessor,
-  TracerProvider,
-} from '@opentelemetry/sdk-trace';
 import { ServiceError } from '../errors/service-error.ts';
+import { createInMemorySpans } from '../testing/in-memory-spans.ts';
 import type { SpanToBegin } from './port.ts';
-import { createSampler, createSpans } from './spans.ts';
-import { createTraceScope } from './trace-scope.ts';
 
 const traceOf = (digit: string) => ({ traceId: digit.repeat(32), spanId: digit.repeat(16) });
 const [one, two] = [traceOf('1'), traceOf('2')];
 const append: SpanToBegin = { name: 'append', kind: 'internal' };
+const message: SpanToBegin = { name: 'rpc message', kind: 'server', isOwnTrace: true };
 const consume = { name: 'consume', kind: 'consumer' } as const;
 
 describe('spans', () => {
   function world(ratio: number) {
-    const exporter = new InMemorySpanExporter();
-    const provider = new TracerProvider({
-      sampler: createSampler(ratio),
-      spanProcessors: [new SimpleSpanProcessor({ exporter })],
-    });
-    const spans = createSpans(provider.getTracer('test'), createTraceScope());
-    return { spans, ended: () => exporter.getFinishedSpans() };
+    const { telemetry, ended } = createInMemorySpans(ratio);
+    return { spans: telemetry, ended };
   }
 
   it('are children of the span that the code runs in', async () => {
@@ -62,6 +52,34 @@ describe('spans', () => {
     const links = several?.links.map(({ context }) => context.spanId);
     assert.deepEqual(links, [one.spanId, two.spanId]);
     assert.deepEqual(none, []);
+  });
+
+  it('of one of many are a trace of their own, with a link to what they are in', async () => {
+    const { spans, ended } = world(1);
+    await spans.inSpan({ name: 'rpc server', kind: 'server' }, async () => {
+      await spans.inSpan(message, async () => await spans.inSpan(append, async () => undefined));
+    });
+    await spans.inSpan(message, async () => undefined);
+    const [inner, first, stream, alone] = ended();
+    assert.equal(inner?.spanContext().traceId, first?.spanContext().traceId);
+    assert.equal(first?.parentSpanContext, undefined);
+    assert.notEqual(first?.spanContext().traceId, stream?.spanContext().traceId);
+    const linked = first?.links.map(({ context }) => context.spanId);
+    assert.deepEqual(linked, [stream?.spanContext().spanId]);
+    assert.deepEqual(alone?.links, []);
+  });
+
+  it('of one of many are recorded by their share, not because what they are in is', async () => {
+    const { spans, ended } = world(0);
+    await spans.inSpan({ name: 'rpc server', kind: 'server', parent: one }, async () => {
+      await spans.inSpan(message, async () => {
+        assert.equal(spans.current(), undefined);
+      });
+    });
+    assert.deepEqual(
+      ended().map(({ name }) => name),
+      ['rpc server'],
+    );
   });
 
   it('that begin here are recorded by their share, and all below them with them', async () => {

@@ -79,18 +79,28 @@ export function createSpans(
 }
 
 function startSpan(tracer: Tracer, scope: TraceScope, toBegin: SpanToBegin): Span | undefined {
-  const { name, kind, attributes = {}, batchOf, parent } = toBegin;
+  const { kind, attributes = {}, batchOf, isOwnTrace = false, parent } = toBegin;
   if (batchOf?.length === 0) return undefined;
-  const allowed = onlyAllowed(attributes);
-  const method = attributes['rpc.method'];
-  const options = { kind: kinds[kind], attributes: allowed };
-  const spanName = method === undefined ? name : String(method);
+  const options = { kind: kinds[kind], attributes: onlyAllowed(attributes) };
+  const spanName = nameOf(toBegin);
+  if (isOwnTrace) {
+    const span = tracer.startSpan(spanName, options, ROOT_CONTEXT);
+    const around = scope.current();
+    // Not among the options: the sampler takes what begins with links for a batch.
+    return around === undefined ? span : span.addLink({ context: spanContextOf(around) });
+  }
   if (batchOf !== undefined) {
     const batch = placeOfBatch(batchOf);
     return tracer.startSpan(spanName, { ...options, links: batch.links }, batch.context);
   }
   const context = parent === undefined ? scope.active() : remote(parent);
   return tracer.startSpan(spanName, options, context ?? ROOT_CONTEXT);
+}
+
+function nameOf({ name, attributes }: SpanToBegin): string {
+  const isCall = name === 'rpc server' || name === 'rpc client';
+  const method = attributes?.['rpc.method'];
+  return isCall && method !== undefined ? String(method) : name;
 }
 
 function placeOfBatch(batchOf: readonly TraceContext[]): { context: Context; links: Link[] } {
