@@ -37,9 +37,13 @@ export interface ComposedSystem {
   stop(): Promise<void>;
 }
 
-/** Stores in the place of the system's own; the caller closes all but the log. */
+/**
+ * Stores in the place of the system's own; the caller closes all but the log. Two systems with one `schemaPrefix`, one
+ * after the other, are one installation that was restarted.
+ */
 export type GivenStores = Pick<SharedPorts, 'eventLog' | 'clickHouse' | 'kms' | 'env'> &
-  Required<Pick<SharedPorts, 'servers'>>;
+  Required<Pick<SharedPorts, 'servers'>> &
+  Pick<SharedPorts, 'ledgerDatabase'> & { readonly schemaPrefix?: string };
 
 /**
  * `databases` are the caller's to close; by default those of the process's tests. `watched` may put something between
@@ -53,7 +57,8 @@ export async function startComposedSystem(
 ): Promise<ComposedSystem> {
   const folder = createTemporaryFolder(name);
   const databases = given ?? (await openAnyTestDatabases());
-  const prefix = `${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
+  const prefix =
+    stores?.schemaPrefix ?? `${name.replaceAll('-', '_')}_${randomBytes(3).toString('hex')}`;
   const logger = createLogger({ service: name, level: 'silent' });
   const openOwnLog = () =>
     openSqliteEventLog({
@@ -77,6 +82,7 @@ export async function startComposedSystem(
       stores?.kms ??
       (await openKeyringKms({ path: path.join(folder.path, 'keyring.json'), randomBytes })),
     env: {},
+    ledgerDatabase: freshDatabase(name),
     ...stores,
     eventLog,
     certificateKey: await exportJWK(pair.privateKey),
@@ -84,7 +90,6 @@ export async function startComposedSystem(
     clock: systemClock,
     randomBytes,
     logger,
-    ledgerDatabase: freshDatabase(name),
   });
   for (const service of services.values()) await service.start();
   return {

@@ -100,6 +100,14 @@ export class SqliteStore {
     ).run(topic, partition);
   }
 
+  /** How many partitions of a topic the file has. */
+  partitionsOf(topic: string): number {
+    const row = this.guard(() =>
+      this.#statement('select count(*) as found from partitions where topic = ?').get(topic),
+    );
+    return row === undefined ? 0 : Number(integer(row, 'found'));
+  }
+
   partition({ topic, partition }: TopicPartition): PartitionState {
     const row = this.guard(() =>
       this.#statement('select * from partitions where topic = ? and partition = ?').get(

@@ -234,7 +234,7 @@ describe('event log in SQLite', () => {
     assert.throws(() => openAt(path), { reason: 'DATA_FOLDER_NEWER' });
   });
 
-  it('gains partitions when the manifest raises their number', async () => {
+  it('gains partitions when the manifest raises their number, and does not lose them again', async () => {
     await openAt(path).close();
     const log = openSqliteEventLog({
       path,
@@ -244,6 +244,8 @@ describe('event log in SQLite', () => {
     });
     assert.equal((await log.endOffsets('first.v1')).length, 5);
     await log.close();
+    const message = /has 5 partitions of first\.v1, and this version knows \d/;
+    assert.throws(() => openAt(path), { reason: 'DATA_FOLDER_NEWER', message });
   });
 
   it('wakes the readers of its own process at once, without their poll', async () => {

@@ -32,13 +32,15 @@ interface OpenReader {
 /**
  * The event log in one SQLite file, durable at each append, readable by several processes. A tombstone overwrites the
  * earlier records of its event id with zeros, and on an idle moment (or at the next start) the write-ahead log is
- * emptied: then neither file has their bytes. Throws STORE_UNAVAILABLE with the path when the file is damaged.
+ * emptied: then neither file has their bytes. Throws STORE_UNAVAILABLE with the path when the file is damaged,
+ * DATA_FOLDER_NEWER when it has more partitions than `partitions` says.
  */
 export function openSqliteEventLog(options: SqliteEventLogOptions): EventLog {
   const { clock, partitions } = options;
   const store = new SqliteStore(options.path, busyTimeoutMs);
   const allOf = (topic: string): readonly TopicPartition[] =>
     Array.from({ length: countOf(partitions, topic) }, (_, partition) => ({ topic, partition }));
+  refuseMorePartitions(store, partitions);
   store.transaction(() => {
     for (const partition of [...partitions.keys()].flatMap(allOf)) store.addPartition(partition);
   });
@@ -89,6 +91,19 @@ export function openSqliteEventLog(options: SqliteEventLogOptions): EventLog {
       }
     },
   };
+}
+
+/** Streams in a partition that this version does not know would have neither relay nor reader. */
+function refuseMorePartitions(store: SqliteStore, partitions: ReadonlyMap<string, number>): void {
+  for (const [topic, known] of partitions) {
+    const found = store.partitionsOf(topic);
+    if (found <= known) continue;
+    store.close();
+    throw new ServiceError(
+      'DATA_FOLDER_NEWER',
+      `event log ${store.path} has ${found} partitions of ${topic}, and this version knows ${known}`,
+    );
+  }
 }
 
 function countOf(partitions: ReadonlyMap<string, number>, topic: string): number {

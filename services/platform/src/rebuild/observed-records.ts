@@ -14,7 +14,10 @@ export interface ObservedPorts {
   readonly db: Kysely<EventStoreSchema>;
   readonly eventLog: EventLog;
   readonly group: string;
-  /** Of the owner's own topic: a stream that was only observed lies where its first event will. */
+  /**
+   * Of the owner's own topic: a stream that was only observed lies where its first event will. Where the live row says
+   * another partition, the topic had fewer when the stream was first observed; the log says nothing of it.
+   */
   readonly partitions: number;
   readonly signal: AbortSignal;
 }
@@ -93,10 +96,14 @@ async function keepLast(
       on conflict (tenant_id, token) do update set record = excluded.record`.execute(tx);
     await sql`
       insert into rebuild_streams (tenant_id, token, incarnation, partition, position, opened_at_ms, version, state)
-      select given.*, 0, 0, 0, ${unconfirmed}::bytea
+      select given.tenant_id, given.token, given.incarnation, coalesce(live.partition, given.partition), 0, 0, 0,
+        ${unconfirmed}::bytea
       from unnest(${tenantIds}::text[], ${tokens}::text[],
         ${records.map((record) => record.streamIncarnation)}::int4[],
-        ${tokens.map((token) => partitionOf(token, partitions))}::int4[]) as given
+        ${tokens.map((token) => partitionOf(token, partitions))}::int4[])
+        as given (tenant_id, token, incarnation, partition)
+      left join streams as live on live.tenant_id = given.tenant_id and live.token = given.token
+        and live.incarnation = given.incarnation
       on conflict do nothing`.execute(tx);
   });
 }
