@@ -19,7 +19,7 @@ import { observeLag } from './lag.ts';
 import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
-import { createPositions, type Positions } from './positions.ts';
+import { createPositions, nameOf, type Positions } from './positions.ts';
 import type { ConsumerSchema } from './tables.ts';
 import { tracedEffect } from './traced-effect.ts';
 
@@ -135,7 +135,10 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   }
 
   problem(): string | undefined {
-    const problems = [...this.#assigned.values()].map(({ worker }) => worker.problem());
+    const problems = [...this.#assigned.values()].map(({ worker }) =>
+      // What another member has is that member's to say.
+      this.#reader?.holds?.(worker.partition) === false ? undefined : worker.problem(),
+    );
     const set = [this.#problem, ...problems].filter((each) => each !== undefined);
     return set.length === 0 ? undefined : set.join('; ');
   }
@@ -292,8 +295,4 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
     this.#catchUps.note(nameOf(worker.partition), position, worker.stopped());
     this.#positions?.note(worker.partition, position, reader);
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

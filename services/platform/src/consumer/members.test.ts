@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { Kysely } from 'kysely';
 import { pino } from 'pino';
 import { ServiceError } from '../errors/service-error.ts';
-import type { EventLog, LogReader, TopicPartition } from '../event-log/port.ts';
+import type { EventLog, LogReader, ReaderOptions, TopicPartition } from '../event-log/port.ts';
 import { createInProcessNetwork } from '../grpc/in-process.ts';
-import { systemClock } from '../lifecycle/clock.ts';
+import { type Clock, systemClock } from '../lifecycle/clock.ts';
 import {
   type AppliedSchema,
   appliedOf,
@@ -19,6 +19,11 @@ import { type Consumer, createConsumer } from './consumer.ts';
 
 const mine: TopicPartition = { topic: 'tickets.v1', partition: 0 };
 const lost: TopicPartition = { topic: 'tickets.v1', partition: 1 };
+type At = Parameters<typeof storeApplied>[0];
+const hurriedClock: Clock = {
+  ...systemClock,
+  sleep: (_ms, signal) => systemClock.sleep(1, signal),
+};
 
 /** A reader of some partitions alone, which knows nothing of the others, as Kafka's readers do. */
 function memberOf(reader: LogReader, assigned: readonly TopicPartition[]): LogReader {
@@ -107,20 +112,29 @@ describe('a consumer that is one of several members', function () {
     await writer.close();
   };
 
-  it('goes on with what it has after its reader broke and another member took a partition', async () => {
-    const group = groupOf(testLog.log, [[mine, lost], [mine]]);
-    consumer = createConsumer({
+  const start = (eventLog: EventLog, at: At = () => {}, clock: Clock = hurriedClock): Consumer => {
+    const started = createConsumer({
       name: 'predictions',
       db,
-      eventLog: group.log,
+      eventLog,
       topics: ['tickets.v1'],
       peers: createInProcessNetwork().peersFor('predictions'),
-      effect: storeApplied(() => {}),
-      clock: { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(1, signal) },
+      effect: storeApplied(at),
+      clock,
       logger: pino({ level: 'silent' }),
       waitMs: 5,
     });
-    consumer.start();
+    started.start();
+    return started;
+  };
+  const failsAtLost: NonNullable<At> = (step, { from }) => {
+    if (step === 'prepare' && from.partition === lost.partition)
+      throw new ServiceError('STORE_UNAVAILABLE');
+  };
+
+  it('goes on with what it has after its reader broke and another member took a partition', async () => {
+    const group = groupOf(testLog.log, [[mine, lost], [mine]]);
+    consumer = start(group.log);
     for (const partition of [mine, lost]) await append(partition, 1n);
     await until(async () => (await appliedOf(db, lost)).length === 1);
     group.breakReader();
@@ -131,5 +145,48 @@ describe('a consumer that is one of several members', function () {
     );
     assert.equal(consumer.problem(), undefined);
     assert.deepEqual(await appliedOf(db, mine), [1n, 2n]);
+  });
+
+  it('has no problem with a partition that another member took', async () => {
+    const group = groupOf(testLog.log, [[mine, lost], [mine]]);
+    consumer = start(group.log, failsAtLost);
+    for (const partition of [mine, lost]) await append(partition, 1n);
+    await until(() => consumer.problem() !== undefined);
+    group.breakReader();
+    await until(() => group.opened() === 2);
+    await append(mine, 2n);
+    await until(async () => (await appliedOf(db, mine)).length === 2);
+    assert.equal(consumer.problem(), undefined);
+  });
+
+  it('has no problem any more once another member is past it, also when that is seen by an assignment', async () => {
+    const assignments: ReaderOptions['startAt'][] = [];
+    const log: EventLog = {
+      ...groupOf(testLog.log, []).log,
+      openReader: async (options) => {
+        assignments.push(options.startAt);
+        return await testLog.log.openReader(options);
+      },
+    };
+    let isPassed = false;
+    const passedWhileItWaits: Clock = {
+      ...hurriedClock,
+      sleep: async (durationMs, signal) => {
+        if (consumer.problem() !== undefined && !isPassed) {
+          isPassed = true;
+          const other = start(testLog.log);
+          await other.caughtUp();
+          await other.stop();
+          await assignments[0]?.([lost]);
+        }
+        await hurriedClock.sleep(durationMs, signal);
+      },
+    };
+    consumer = start(log, failsAtLost, passedWhileItWaits);
+    await append(lost, 1n);
+    await until(() => isPassed);
+    await consumer.caughtUp();
+    assert.deepEqual(await appliedOf(db, lost), [1n]);
+    assert.equal(consumer.problem(), undefined);
   });
 });

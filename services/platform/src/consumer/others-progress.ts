@@ -8,6 +8,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { sleepQuietly } from '../lifecycle/wakeable.ts';
 import type { Logger } from '../log/logger.ts';
 import { readCheckpoints } from './checkpoints.ts';
+import { nameOf } from './positions.ts';
 import type { ConsumerSchema } from './tables.ts';
 
 export interface OthersProgressOptions<Schema extends ConsumerSchema> {
@@ -74,8 +75,4 @@ async function look<Schema extends ConsumerSchema>(
     const reached = checkpoints[index]?.sequence;
     if (head !== undefined && reached !== undefined && reached >= head) applied(partition);
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

@@ -20,6 +20,7 @@ import {
 } from './classify.ts';
 import { classifyOverErased, SequenceGapError } from './missing.ts';
 import type { ConsumerEffect } from './port.ts';
+import { nameOf } from './positions.ts';
 import type { ConsumerSchema } from './tables.ts';
 
 export interface WorkerPorts<Schema extends ConsumerSchema, Prepared> {
@@ -71,7 +72,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
 
   /** The partition was assigned anew: its checkpoint may have been moved by another owner. */
   restartAt(checkpoint: Checkpoint): void {
-    this.#checkpoint = checkpoint;
+    this.#goTo(checkpoint, this.#checkpoint);
   }
 
   /** Set once the partition has stopped for good; names topic, partition, reason and sequences. */
@@ -95,12 +96,13 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
       return;
     }
     this.#span = undefined;
+    const from = this.#checkpoint;
     try {
       await this.#advance(entries, reader);
       this.#backoff.reset();
       this.#problem = undefined;
     } catch (error) {
-      await this.#recover(error, reader);
+      await this.#recover(error, from, reader);
     }
   }
 
@@ -174,7 +176,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
   }
 
   /** After a failure: read the checkpoint, which alone says what was applied, and go there; or stop the partition. */
-  async #recover(error: unknown, reader: LogReader): Promise<void> {
+  async #recover(error: unknown, from: Checkpoint, reader: LogReader): Promise<void> {
     const { db, stopping } = this.#ports;
     let failure = error;
     // While stopping, whatever failed is found again from the checkpoint by the next start.
@@ -187,7 +189,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
       if (stopping.aborted) return;
       try {
         const [checkpoint] = await readCheckpoints(db, [this.partition]);
-        if (checkpoint !== undefined) this.#goTo(checkpoint);
+        if (checkpoint !== undefined) this.#goTo(checkpoint, from);
         reader.seek(this.partition, this.#checkpoint.nextOffset);
         return;
       } catch (again) {
@@ -196,9 +198,11 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     }
   }
 
-  #goTo(checkpoint: Checkpoint): void {
-    // Another owner got past what failed here.
-    if (checkpoint.sequence > this.#checkpoint.sequence) this.#problem = undefined;
+  /** `from` is where the work began that failed: a new assignment may have moved the worker on in between. */
+  #goTo(checkpoint: Checkpoint, from: Checkpoint): void {
+    // Another owner got past it; perhaps nothing is left to hand out here, whose success would say so.
+    const isPast = checkpoint.nextOffset > from.nextOffset;
+    if (isPast && this.#stopped === undefined) this.#problem = undefined;
     this.#checkpoint = checkpoint;
   }
 
@@ -214,7 +218,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     const jitteredMs = Math.round(boundMs * (0.5 + random() / 2));
     const delayMs = atOnce ? 0 : Math.max(askedMs, jitteredMs);
     if (attempt >= failuresToReport && !wasSlower) {
-      this.#problem = `partition ${this.#name()} waits: ${reason}, attempt ${attempt}`;
+      this.#problem = `partition ${nameOf(this.partition)} waits: ${reason}, attempt ${attempt}`;
     }
     logger.warn({ ...this.#fields(name), reason, attempt, delayMs }, 'partition waits');
     if (delayMs > 0) await sleepQuietly(clock, delayMs, stopping);
@@ -228,15 +232,11 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     }
     const reason = reasonOf(failure);
     const where = this.#span === undefined ? '' : ` at ${spanText(this.#span)}`;
-    this.#problem = `partition ${this.#name()} stopped: ${reason}${where}`;
+    this.#problem = `partition ${nameOf(this.partition)} stopped: ${reason}${where}`;
     this.#stopped = new ServiceError(reason, this.#problem, { cause: failure });
     reader.seek(this.partition, this.#checkpoint.nextOffset);
     // Reason and place and no more: an effect's error may have seen what it opened.
     logger.error({ ...this.#fields(name), ...failureFields(failure) }, 'partition stopped');
-  }
-
-  #name(): string {
-    return `${this.partition.topic}/${this.partition.partition}`;
   }
 
   #fields(component: string) {

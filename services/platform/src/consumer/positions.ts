@@ -6,6 +6,11 @@ export interface AppliedPosition extends TopicPartition {
   readonly position: bigint;
 }
 
+/** For maps and messages: "tickets.v1/3". */
+export function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
 /** Where a reader's partitions stand, for telemetry. */
 export interface Positions {
   /** Everything below `position` was applied. */
@@ -17,7 +22,7 @@ export function createPositions(): Positions {
   const noted = new Map<string, AppliedPosition & { readonly reader: LogReader }>();
   return {
     note: ({ topic, partition }, position, reader) =>
-      void noted.set(`${topic}/${partition}`, { topic, partition, position, reader }),
+      void noted.set(nameOf({ topic, partition }), { topic, partition, position, reader }),
     held: () => [...noted.values()].filter((each) => each.reader.holds?.(each) !== false),
   };
 }
