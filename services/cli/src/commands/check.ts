@@ -1,20 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import { registerForChecks, roundTrip, type RoundTripWish } from '../calls/round-trip.ts';
 import { readIfThere } from '../connection/data-files.ts';
 import { withSession } from '../connection/with-session.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { usageError } from '../failures/cli-error.ts';
 import { formatDuration } from '../output/numbers.ts';
 import { writeJson } from '../output/write-json.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { defineCommand, type CommandHost } from './define.ts';
 import { declareTenant, tenantOptions } from './options.ts';
 
 const address = z.string().regex(/^\S+:\d+$/, 'must be HOST:PORT');
 
-const options = tenantOptions.extend({
+const checkOptions = tenantOptions.extend({
   privacyServer: address.optional(),
   publicKey: z.string().min(1),
   tokenFile: z.string().min(1).optional(),
@@ -44,66 +44,71 @@ export function defineCheck(program: Command, host: CommandHost): void {
         );
       declareTenant(command);
     },
-    options,
-    run: async ({ options, surroundings }) => {
-      const { terminal, clock } = surroundings;
-      const token = options.token ?? (await tokenIn(options.tokenFile));
-      const wish = { ...options, token };
-      const publicKey = await readFile(wish.publicKey, 'utf8');
-      const startedMs = clock.monotonicMs();
-      const steps: string[] = [];
-      const done = (step: string): void => {
-        const elapsed = formatDuration(clock.monotonicMs() - startedMs).padStart(8);
-        steps.push(step);
-        if (!wish.json) terminal.out(`  ${terminal.outStyle.dim(elapsed)}  ${step}\n`);
-      };
-      const made: RoundTripWish = {
-        tenant: wish.tenant,
-        name: `check-${surroundings.randomUuid()}`,
-        erasureId: surroundings.randomUuid(),
-        publicKey,
-        nowMs: clock.nowMs(),
-      };
-      const privacy = { ...wish, server: wish.privacyServer ?? wish.server };
-      const admin = await adminTokenIn(wish.adminTokenFile);
-      if (admin !== undefined) {
-        const tenantId = wish.tenant ?? tenantOf(token);
-        await withSession({ ...privacy, token: admin }, surroundings, async (session) => {
-          if (await registerForChecks(session, tenantId)) done(`${tenantId} is registered`);
-        });
-      }
-      await withSession(
-        wish,
-        surroundings,
-        async (tickets) =>
-          await withSession(
-            privacy,
-            surroundings,
-            async (officer) => await roundTrip(tickets, officer, made, done),
-          ),
-      );
-      if (wish.json) writeJson(terminal, { ok: true, steps, erasureId: made.erasureId });
-      else terminal.out('  The deployment does what it is for.\n');
-      return exitCodes.ok;
-    },
+    options: checkOptions,
+    run: async ({ options: wish, surroundings }) => await check(wish, surroundings),
   });
 }
 
-async function tokenIn(file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
-  const text = await readIfThere(file);
-  if (text === undefined) throw usageError(`There is no file ${file}.`, 'Put the token there.');
-  return text.trim();
+async function check(
+  options: z.infer<typeof checkOptions>,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const { terminal, clock } = surroundings;
+  const token = options.token ?? (options.tokenFile && (await textIn(options.tokenFile)));
+  const wish = { ...options, token };
+  const publicKey = await textIn(wish.publicKey);
+  const startedMs = clock.monotonicMs();
+  const steps: string[] = [];
+  const done = (step: string): void => {
+    const elapsed = formatDuration(clock.monotonicMs() - startedMs).padStart(8);
+    steps.push(step);
+    if (!wish.json) terminal.out(`  ${terminal.outStyle.dim(elapsed)}  ${step}\n`);
+  };
+  const made: RoundTripWish = {
+    tenant: wish.tenant,
+    name: `check-${surroundings.randomUuid()}`,
+    erasureId: surroundings.randomUuid(),
+    publicKey,
+    nowMs: clock.nowMs(),
+  };
+  const privacy = { ...wish, server: wish.privacyServer ?? wish.server };
+  const admin = wish.adminTokenFile && (await readIfThere(wish.adminTokenFile));
+  if (admin) {
+    const tenantId = wish.tenant ?? tenantOf(token);
+    await withSession({ ...privacy, token: admin.trim() }, surroundings, async (session) => {
+      if (await registerForChecks(session, tenantId)) done(`${tenantId} is registered`);
+    });
+  }
+  await withSession(
+    wish,
+    surroundings,
+    async (tickets) =>
+      await withSession(
+        privacy,
+        surroundings,
+        async (officer) => await roundTrip(tickets, officer, made, done),
+      ),
+  );
+  if (wish.json) writeJson(terminal, { ok: true, steps, erasureId: made.erasureId });
+  else terminal.out('  The deployment does what it is for.\n');
+  return exitCodes.ok;
 }
 
-/** Undefined: the tenant is there already. */
-async function adminTokenIn(file: string | undefined): Promise<string | undefined> {
-  return file === undefined ? undefined : (await readIfThere(file))?.trim();
+async function textIn(file: string): Promise<string> {
+  const text = await readIfThere(file);
+  if (text === undefined) throw usageError(`There is no file ${file}.`, 'Put it there.');
+  return text.trim();
 }
 
 /** As the token says it; whether it says so rightly, the server finds out. */
 function tenantOf(token: string | undefined): string {
-  const { tenant } = token === undefined ? {} : (decodeJwt(token) as { readonly tenant?: unknown });
-  if (typeof tenant === 'string') return tenant;
-  throw usageError('The token names no tenant.', 'Name one with --tenant, or give its token.');
+  const next = 'Name one with --tenant, or give its token.';
+  if (token === undefined) throw usageError('No token names the tenant.', next);
+  try {
+    const { tenant } = decodeJwt<{ readonly tenant?: unknown }>(token);
+    if (typeof tenant === 'string') return tenant;
+  } catch {
+    // Said below.
+  }
+  throw usageError('The token names no tenant.', next);
 }
