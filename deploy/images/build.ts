@@ -2,7 +2,7 @@
  * Builds the images of the six services and of the client, and says what they weigh. `--help` says how.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { startLocalDocker, whyNoDockerDaemon } from '../local/docker.ts';
 import { type BuiltImage, buildImages, prepareBuild } from './build-images.ts';
 import { type DockerCommand, dockerCommand } from './docker-command.ts';
 import { imageWishes } from './image-names.ts';
+import { imageValues, isPushable, pushImages } from './push.ts';
 import { standInOrigin } from './stand-in.ts';
 
 const help = `Builds the images of Lethe: ${imageWishes.map(({ name }) => name).join(', ')}.
@@ -23,6 +24,7 @@ const help = `Builds the images of Lethe: ${imageWishes.map(({ name }) => name).
   --builder IMAGE    likewise (Node's own: Node and npm in /usr/local)
   --stand-in         base and builder made of this machine's Node and libraries, where nothing can be pulled
   --out FOLDER       writes each image as NAME.tar there, as docker save does, and its SBOM as NAME.cdx.json
+  --push FILE        pushes them, and writes values of the chart with their digests there; --prefix names the registry
   --fresh            takes nothing of an earlier build
   --source URL       of the repository, for the label
 
@@ -32,6 +34,7 @@ it: then give --out.
   npm run images                                       all, on the bases that the Dockerfile pins
   npm run images -- --stand-in --out /tmp/images       all, pulling nothing
   npm run images -- --only tickets,client --tag 1.2.0
+  npm run images -- --prefix registry.example.net/lethe --push images.yaml
 
 Exit codes: 0 built, 1 something failed, 2 wrong options.
 `;
@@ -56,6 +59,7 @@ function readOptions() {
         builder: { type: 'string' },
         source: { type: 'string' },
         out: { type: 'string' },
+        push: { type: 'string' },
         'stand-in': { type: 'boolean', default: false },
         fresh: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -144,6 +148,9 @@ if (options.help) {
 }
 requirePinned(options);
 const images = wishesOf(options);
+if (options.push !== undefined && !isPushable(options.prefix)) {
+  fail(`${options.prefix} names no registry: --prefix HOST/NAME`, 2);
+}
 const { base, builder, source } = options;
 const isStandIn = options['stand-in'];
 if (isStandIn && (base ?? builder) !== undefined) fail('--stand-in or --base, not both', 2);
@@ -170,6 +177,10 @@ try {
   const context = await prepareBuild(docker, wish);
   const built = await buildImages(docker, wish, context).finally(context.remove);
   if (options.out !== undefined) await save(docker, built, path.resolve(options.out));
+  if (options.push !== undefined) {
+    writeFileSync(options.push, imageValues(options.prefix, await pushImages(docker, built)));
+    say(`pushed; values with their digests: ${options.push}`);
+  }
   say('');
   say(tableOf(built));
 } catch (error) {

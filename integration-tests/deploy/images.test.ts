@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
 import { isInImage } from '../../deploy/images/image-files.ts';
 import { imageWishes } from '../../deploy/images/image-names.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type Lockfile,
   productionPackages,
 } from '../../deploy/images/production-packages.ts';
+import { imageValues, isPushable, pushImages } from '../../deploy/images/push.ts';
 import { normalizedSbom } from '../../deploy/images/sbom.ts';
 
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lockfile;
@@ -95,6 +97,48 @@ describe('what goes into an image', () => {
     const sbom = normalizedSbom(said('urn:uuid:1'), 'services/tickets', 0);
     assert.deepEqual(sbom, normalizedSbom(said('urn:uuid:2'), 'services/tickets', 0));
     assert.match(sbom.serialNumber ?? '', /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab]/);
+  });
+
+  it('is named to the chart by the digest that its own registry gave', async () => {
+    const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
+    const pushed: string[] = [];
+    // As Docker 28 says it; images.contract.ts builds, and no registry is there to push to.
+    const docker = async (...args: readonly string[]) => {
+      if (args[0] === 'push') pushed.push(args.at(-1) ?? '');
+      const repository = (args.at(-1) ?? '').replace(/:dev$/, '');
+      return JSON.stringify([
+        `other.example.net/lethe@${digest('a')}`,
+        `${repository}@${digest(repository.endsWith('client') ? 'c' : 'b')}`,
+      ]);
+    };
+    const prefix = 'registry.example.net:5000/team/lethe';
+    const images = ['tickets', 'client'].map((name) => ({
+      name,
+      reference: `${prefix}/${name}:dev`,
+    }));
+    const values = load(imageValues(prefix, await pushImages(docker, images)));
+    assert.deepEqual(
+      pushed,
+      images.map(({ reference }) => reference),
+    );
+    assert.deepEqual(values, {
+      image: {
+        registry: 'registry.example.net:5000',
+        repository: 'team/lethe',
+        digests: { tickets: digest('b'), client: digest('c') },
+      },
+    });
+    await assert.rejects(
+      pushImages(async () => '[]', images),
+      /no digest for .*tickets:dev/,
+    );
+  });
+
+  it('is pushed only where a registry is named', () => {
+    for (const prefix of ['registry.example.net/lethe', 'localhost:5000/lethe', 'kind:5000/a/b'])
+      assert.ok(isPushable(prefix), prefix);
+    for (const prefix of ['lethe', 'team/lethe', 'registry.example.net', ''])
+      assert.ok(!isPushable(prefix), prefix);
   });
 
   it('stands on images that are pinned by digest', () => {
