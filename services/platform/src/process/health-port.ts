@@ -60,7 +60,8 @@ export async function openHealthPort(
 function answering(report: () => HealthReport): RequestListener {
   return (request, response) => {
     const said = report();
-    const { pathname } = new URL(request.url ?? '/', 'http://health');
+    // Not as a URL: what is none would throw here, where nothing but the end of the process hears of it.
+    const [pathname = ''] = (request.url ?? '').split('?');
     const isWell = new Map([
       ['/live', true],
       ['/ready', said.phase === 'serving'],
