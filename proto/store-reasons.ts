@@ -5,6 +5,12 @@ export const storeReasons = {
     meaning: 'The disk of a store is full; nothing of the call was stored.',
     next: 'Make room on the disk; what was acknowledged is kept. A server that is still running goes on by itself, one that ended goes on when it is started.',
   },
+  STORE_ACCESS_DENIED: {
+    code: 'UNAVAILABLE',
+    meaning:
+      'A store refuses a service: its login, a right that it needs, or TLS with it does not come about.',
+    next: 'Correct the setting or the right that the message names, then restart the service, which reads its settings when it starts; callers may repeat the call.',
+  },
   STORE_DAMAGED: {
     code: 'DATA_LOSS',
     meaning: 'A file of the data folder cannot be read: it was cut off or overwritten.',

@@ -70,7 +70,7 @@ describe('six processes on Kafka with SCRAM, TLS and ACLs, and PostgreSQL with p
     );
   });
 
-  it('end, and say why, when Kafka or PostgreSQL takes their password for a wrong one', async () => {
+  it('end, and say which setting, when Kafka, PostgreSQL or ClickHouse refuses their password', async () => {
     const usage = six.service('usage');
     const file = six.secured?.passwordFile('usage') ?? assert.fail();
     const right = readFileSync(file);
@@ -78,8 +78,7 @@ describe('six processes on Kafka with SCRAM, TLS and ACLs, and PostgreSQL with p
     writeFileSync(file, 'another\n');
     usage.start();
     assert.equal(await usage.ended(), 1);
-    const said = readFileSync(usage.logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
-    assert.match(said, /"level":"fatal".*password authentication failed|28P01/);
+    assert.match(lastLineOf(usage), /"level":"fatal".*STORE_ACCESS_DENIED.*POSTGRES_PASSWORD_FILE/);
     // PostgreSQL is asked first: with the right one there, Kafka is the one to refuse.
     six.sql(`alter role usage password 'another'`);
     usage.start();
@@ -89,5 +88,22 @@ describe('six processes on Kafka with SCRAM, TLS and ACLs, and PostgreSQL with p
     writeFileSync(file, right);
     usage.start();
     await usage.untilServing(servingWithinMs);
+    const { passwordFile } = six.clickHouse;
+    const ofClickHouse = readFileSync(passwordFile);
+    const analytics = six.service('analytics');
+    await analytics.end('SIGTERM');
+    // The server has read it before.
+    writeFileSync(passwordFile, 'another\n');
+    analytics.start();
+    assert.equal(await analytics.ended(), 1);
+    const refused = /"level":"fatal".*STORE_ACCESS_DENIED.*LETHE_CLICKHOUSE_PASSWORD_FILE/;
+    assert.match(lastLineOf(analytics), refused);
+    writeFileSync(passwordFile, ofClickHouse);
+    analytics.start();
+    await analytics.untilServing(servingWithinMs);
   });
 });
+
+function lastLineOf({ logFile }: { readonly logFile: string }): string {
+  return readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+}

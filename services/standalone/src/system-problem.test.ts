@@ -39,6 +39,17 @@ describe('a system that cannot be used', () => {
     assert.match(await said('postgres', answer('42501')), /GRANT CREATE ON DATABASE/);
     const full = new ServiceError('STORE_UNAVAILABLE', 'refused', { cause: answer('53300') });
     assert.match(await said('postgres', full), /max_connections/);
+    const denied = new ServiceError('STORE_ACCESS_DENIED', 'refused', { cause: answer('28P01') });
+    assert.match(await said('postgres', denied), /LETHE_POSTGRES_PASSWORD_FILE/);
+    const nameless = new ServiceError('STORE_ACCESS_DENIED', 'see LETHE_POSTGRES_CA_FILE');
+    assert.match(await said('postgres', nameless), /somewhere: see LETHE_POSTGRES_CA_FILE\./);
+  });
+
+  it('is not taken for one that is away when its certificate is of a stranger', async () => {
+    const coded = (code: string) => Object.assign(new Error('not taken'), { code });
+    const stranger = await said('clickhouse', coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE'));
+    assert.match(stranger, /LETHE_CLICKHOUSE_CA_FILE/);
+    assert.match(await said('clickhouse', coded('ECONNREFUSED')), /no ClickHouse server answers/);
   });
 
   it('is no excuse for a defect: that passes as it is', async () => {

@@ -2,6 +2,7 @@ import { ClickHouseError } from '@clickhouse/client';
 import { DatabaseError } from '@lethe/platform/database/database-error.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { isTransient } from '@lethe/platform/retry/is-transient.ts';
+import { tlsFailureOf } from '@lethe/platform/tls/tls-failure.ts';
 
 /** The systems, by what names them on the command line of `lethe up`. */
 export type SystemName = 'kafka' | 'postgres' | 'kms' | 'clickhouse';
@@ -94,15 +95,13 @@ function postgresProblem(error: unknown): string | undefined {
     .find((problem) => problem !== undefined);
   if (known !== undefined) return known;
   if (error instanceof ServiceError) {
-    if (error.reason === 'CONFIG_INVALID') return error.message;
-    if (error.reason !== 'STORE_UNAVAILABLE') return undefined;
+    const { reason } = error;
+    if (reason === 'CONFIG_INVALID' || reason === 'STORE_ACCESS_DENIED') return error.message;
+    if (reason !== 'STORE_UNAVAILABLE') return undefined;
     return `no PostgreSQL server answers (${error.message}). Start it or correct the address`;
   }
   // What answers there but speaks another protocol; pg words it in several ways.
   const isForeign = error instanceof Error && !(error instanceof DatabaseError);
-  if (isForeign && /password must be a string|SCRAM|SASL/.test(error.message)) {
-    return postgresProblems.get('28P01');
-  }
   return isForeign && !isTransient(error)
     ? 'what answers there is no PostgreSQL server. Correct the address'
     : undefined;
@@ -130,11 +129,9 @@ function clickHouseProblem(error: unknown): string | undefined {
   const code: unknown = Reflect.get(error, 'code');
   if (typeof code !== 'string')
     return 'what answers there is no ClickHouse server. Correct the address of its HTTP interface';
-  const said = code;
-  const isTls = said.includes('CERT') || said.includes('SSL') || said.includes('TLS');
-  return isTls
-    ? `TLS with it does not come about (${said}). Name the authority of its certificate by LETHE_CLICKHOUSE_CA_FILE`
-    : `no ClickHouse server answers (${said}). Start it or correct the address of its HTTP interface`;
+  return tlsFailureOf(error) === undefined
+    ? `no ClickHouse server answers (${code}). Start it or correct the address of its HTTP interface`
+    : `TLS with it does not come about (${code}). Name the authority of its certificate by LETHE_CLICKHOUSE_CA_FILE`;
 }
 
 function chainOf(error: unknown): readonly Error[] {

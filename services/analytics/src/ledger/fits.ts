@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { RepairFinding, RepairWish } from '@lethe/platform/repair/port.ts';
 import type { AnalyticsDatabase } from '../store.ts';
-import { refused } from './ledger.ts';
+import { refused } from './clickhouse-error.ts';
 import { compareLedger, deleteUnknownRows, insertAgain, type LedgerMismatch } from './reconcile.ts';
 import { ledgerDatabase } from './table-ddl.ts';
 
@@ -46,7 +46,7 @@ export async function repairLedger(
   client: ClickHouseClient,
   { mends }: RepairWish,
 ): Promise<readonly RepairFinding[]> {
-  const { unknown, incomplete } = await compareLedger(db, client, ledgerDatabase);
+  const { unknown, incomplete } = await compareLedger(db, client, ledgerDatabase).catch(refused);
   const found: RepairFinding[] = [];
   const add = async (what: string, action: string, mend: () => Promise<void>): Promise<void> => {
     if (mends) await mend();

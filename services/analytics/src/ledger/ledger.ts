@@ -8,6 +8,7 @@ import type { LedgerInsert } from '../domain/ledger-rows.ts';
 import type { MetricQuery } from '../domain/metric-query.ts';
 import type { Metric } from '../domain/metrics.ts';
 import { checkTables } from './check-tables.ts';
+import { refused } from './clickhouse-error.ts';
 import { createGate } from './gate.ts';
 import { type LedgerStatement, metricSql, totalSql } from './query-sql.ts';
 import { ledgerDdl } from './table-ddl.ts';
@@ -167,43 +168,4 @@ function parseRow(row: unknown, { groupBy }: Pick<MetricQuery, 'groupBy'>): Ledg
     late: BigInt(measures.late),
     sum: BigInt(measures.total),
   };
-}
-
-/** ClickHouse's names of failures after which the same statement may succeed. */
-const transientTypes: ReadonlySet<string> = new Set([
-  'ALL_CONNECTION_TRIES_FAILED',
-  'CANNOT_FSYNC',
-  'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
-  'KEEPER_EXCEPTION',
-  'MEMORY_LIMIT_EXCEEDED',
-  'NETWORK_ERROR',
-  'NOT_ENOUGH_SPACE',
-  'REPLICA_IS_NOT_IN_QUORUM',
-  'SOCKET_TIMEOUT',
-  'TABLE_IS_READ_ONLY',
-  'TIMEOUT_EXCEEDED',
-  'TOO_FEW_LIVE_REPLICAS',
-  'TOO_MANY_PARTS',
-  'TOO_MANY_SIMULTANEOUS_QUERIES',
-  // The rows may be there or not; the same insert again settles it.
-  'UNKNOWN_STATUS_OF_INSERT',
-  'UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE',
-]);
-
-/** ClickHouse's errors carry the name of their kind, which is passed on; their text may quote values, and is not. */
-export function refused(error: unknown): never {
-  if (error instanceof ServiceError) throw error;
-  const type: unknown = error instanceof Error ? Reflect.get(error, 'type') : undefined;
-  if (typeof type === 'string' && !transientTypes.has(type)) {
-    const message = `The aggregate store refused a statement: ${type}.`;
-    throw new ServiceError('INTERNAL_DEFECT', message, { cause: error });
-  }
-  const said = typeof type === 'string' ? type : 'no answer';
-  if (said === 'NOT_ENOUGH_SPACE') {
-    throw new ServiceError('STORE_FULL', 'The disk of the aggregate store is full.', {
-      cause: error,
-    });
-  }
-  const message = `The aggregate store failed: ${said}.`;
-  throw new ServiceError('STORE_UNAVAILABLE', message, { cause: error });
 }

@@ -35,6 +35,17 @@ const retryableClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '
 /** Of other classes: idle in a transaction for too long, a standby just before it takes over, a lock not had in time. */
 const retryableStates: ReadonlySet<string> = new Set(['25P03', '25006', '55P03']);
 
+/**
+ * What the server refuses until somebody corrects a setting or a right, and which; the advice goes to callers too, so it
+ * names nobody.
+ */
+const refusals: ReadonlyMap<string, string> = new Map([
+  ['28P01', 'it refuses the password: correct what the file of LETHE_POSTGRES_PASSWORD_FILE holds'],
+  ['28000', 'it refuses the user: correct LETHE_POSTGRES_URL, LETHE_POSTGRES_TLS or pg_hba.conf'],
+  ['3D000', 'it has no such database: create it, or correct LETHE_POSTGRES_URL'],
+  ['42501', 'it denies a right: give the user what docs/operators/postgresql.md lists'],
+]);
+
 /** Codes whose message quotes input. */
 const quotingClasses: ReadonlySet<string> = new Set(['22', '23']);
 
@@ -44,8 +55,8 @@ function textOf(source: object, field: string): string | undefined {
 }
 
 /**
- * Turns a driver's error into one without values: STORE_FULL on a full disk, STORE_UNAVAILABLE when a retry may
- * succeed otherwise, else a DatabaseError. Anything that is not a server's answer comes back as it was.
+ * Turns a driver's error into one without values: STORE_FULL on a full disk, STORE_ACCESS_DENIED for a login or a right
+ * that the server refuses, STORE_UNAVAILABLE when a retry may succeed otherwise, else a DatabaseError. Anything that is not a server's answer comes back as it was.
  */
 export function sanitizeDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -65,6 +76,11 @@ export function sanitizeDatabaseError(error: unknown): unknown {
   if (sqlState === diskFull) {
     const message = `the disk of the database is full: ${clean.message}`;
     return new ServiceError('STORE_FULL', message, { cause: clean });
+  }
+  const refusal = refusals.get(sqlState);
+  if (refusal !== undefined) {
+    const message = `PostgreSQL does not let the service in (SQLSTATE ${sqlState}): ${refusal}.`;
+    return new ServiceError('STORE_ACCESS_DENIED', message, { cause: clean });
   }
   if (!retryableClasses.has(stateClass) && !retryableStates.has(sqlState)) return clean;
   return new ServiceError('STORE_UNAVAILABLE', `the database refused for now: ${clean.message}`, {

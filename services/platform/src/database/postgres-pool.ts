@@ -2,6 +2,7 @@ import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryRes
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import { ServiceError } from '../errors/service-error.ts';
 import { isTransient } from '../retry/is-transient.ts';
+import { tlsFailureOf } from '../tls/tls-failure.ts';
 import { sanitizeDatabaseError } from './database-error.ts';
 import type { PostgresAddress, PostgresConfig, PostgresTls } from './postgres-config.ts';
 import { postgresTypes } from './postgres-types.ts';
@@ -154,13 +155,14 @@ function isLastWord(error: unknown): boolean {
 
 /** How `pg` words what has no code. */
 const lostText = /timeout exceeded when trying to connect|Query read timeout|^timeout expired/;
+/** A password was asked for and there is none, or what answers does not know it either. */
+const loginText = /^SASL: |^Password must be a string/;
 const tlsText = /does not support SSL|SSL/;
-const tlsCode = /^(ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|CERT_|HOSTNAME_)/;
 
 /**
  * The driver's error without values: STORE_UNAVAILABLE when a retry may help (a connection that was lost, refused or
- * not to be had in time; a server that starts, stops or fails over), CONFIG_INVALID when TLS does not come about,
- * otherwise DatabaseError.
+ * not to be had in time; a server that starts, stops or fails over), STORE_ACCESS_DENIED when the login is refused or
+ * TLS does not come about, otherwise DatabaseError.
  */
 export function postgresError(error: unknown): unknown {
   const clean = hasSqlState(error) ? sanitizeDatabaseError(error) : error;
@@ -173,10 +175,16 @@ export function postgresError(error: unknown): unknown {
       cause,
     });
   }
-  if (tlsCode.test(code ?? '') || tlsText.test(error.message)) {
-    const said = code ?? 'the server speaks no TLS';
+  const tlsFailure = tlsFailureOf(error);
+  if (tlsFailure !== undefined || tlsText.test(error.message)) {
+    const said = tlsFailure ?? 'the server speaks no TLS';
     const message = `TLS with the database does not come about (${said}): see LETHE_POSTGRES_CA_FILE`;
-    return new ServiceError('CONFIG_INVALID', message, { cause });
+    return new ServiceError('STORE_ACCESS_DENIED', message, { cause });
+  }
+  if (loginText.test(error.message)) {
+    const message =
+      'The login at the database does not come about: name a file with its password by LETHE_POSTGRES_PASSWORD_FILE.';
+    return new ServiceError('STORE_ACCESS_DENIED', message, { cause });
   }
   return error;
 }

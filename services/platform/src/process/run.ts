@@ -4,7 +4,6 @@ import { topics } from '@lethe/proto/topics.ts';
 import type { Topic } from '@lethe/proto/topics.ts';
 import { assertPostgresFits } from '../database/postgres-check.ts';
 import { openPostgres } from '../database/postgres.ts';
-import { failureFields, failureText } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { openKafkaEventLog } from '../event-log/kafka.ts';
 import type { EventLog } from '../event-log/port.ts';
@@ -16,12 +15,11 @@ import { type Clock, type RandomBytes, systemClock } from '../lifecycle/clock.ts
 import type { Service } from '../lifecycle/service.ts';
 import { createUndoStack } from '../lifecycle/undo-stack.ts';
 import type { Logger } from '../log/logger.ts';
-import { createBackoff } from '../retry/backoff.ts';
-import { isTransient } from '../retry/is-transient.ts';
 import type { RunningTelemetry } from '../telemetry/open-telemetry.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
 import { type HealthReport, openHealthPort } from './health-port.ts';
+import { patiently, type Patience } from './patiently.ts';
 import type { ProcessConfig, ProcessShape } from './process-config.ts';
 import { beginTelemetry } from './process-telemetry.ts';
 import { openServicePorts } from './service-ports.ts';
@@ -178,7 +176,7 @@ function openTls({ config, name, logger }: RunOptions, { state, undo }: Rooms) {
 async function openDatabase(options: RunOptions, rooms: Rooms): Promise<Kysely<unknown>> {
   const db = openPostgres<unknown>(options.config.postgres);
   rooms.undo.push(async () => await db.destroy());
-  await patiently('database', async () => await assertPostgresFits(db), options, rooms);
+  await patiently('database', async () => await assertPostgresFits(db), patienceOf(options, rooms));
   return db;
 }
 
@@ -194,7 +192,7 @@ async function waitToBeSole(db: Kysely<unknown>, options: RunOptions, rooms: Roo
       },
       onLost: options.onFatal,
     });
-  const sole = await patiently('lock of the sole instance', become, options, rooms);
+  const sole = await patiently('lock of the sole instance', become, patienceOf(options, rooms));
   undo.push(async () => await sole.release());
 }
 
@@ -221,7 +219,7 @@ async function openLog(options: RunOptions, rooms: Rooms): Promise<EventLog> {
       throw new ServiceError('STORE_UNAVAILABLE', error.message, { cause: error });
     }
   };
-  const eventLog = await patiently('event log', open, options, rooms);
+  const eventLog = await patiently('event log', open, patienceOf(options, rooms));
   rooms.undo.push(async () => await eventLog.close());
   return eventLog;
 }
@@ -265,36 +263,10 @@ async function startService(
       throw error;
     }
   };
-  return await patiently('start', attempt, options, rooms);
+  return await patiently('start', attempt, patienceOf(options, rooms));
 }
 
-/** Again and again while a failure may pass by itself, telling each. Throws what may not, and when the process stops. */
-async function patiently<T>(
-  what: string,
-  attempt: () => Promise<T>,
-  { logger }: RunOptions,
-  { state, stopping }: Rooms,
-): Promise<T> {
-  const backoff = createBackoff(250, 5_000);
-  for (;;) {
-    if (stopping.aborted) throw new ServiceError('SHUTTING_DOWN');
-    try {
-      const result = await attempt();
-      state.waitsFor = undefined;
-      return result;
-    } catch (error) {
-      if (stopping.aborted) throw new ServiceError('SHUTTING_DOWN', undefined, { cause: error });
-      if (!isTransient(error)) throw error;
-      state.waitsFor = `${what}: ${failureText(error)}`;
-      const delayMs = backoff.next();
-      const line = {
-        component: 'start',
-        ...failureFields(error),
-        problem: state.waitsFor,
-        delayMs,
-      };
-      logger.warn(line, 'waits');
-      await systemClock.sleep(delayMs, stopping);
-    }
-  }
+function patienceOf({ logger }: RunOptions, { state, stopping }: Rooms): Patience {
+  const onWait = (waitsFor: string | undefined) => (state.waitsFor = waitsFor);
+  return { clock: systemClock, logger, stopping, onWait };
 }
