@@ -61,6 +61,7 @@ class MemoryReader implements LogReader {
   readonly #changed: Wakeable;
   readonly #closing = new AbortController();
   readonly #watcher: (topic: string) => void;
+  readonly #leftOut = new Set<string>();
   #turn = 0;
 
   constructor(options: ReaderOptions, parts: ReaderParts, positions: readonly Position[]) {
@@ -159,7 +160,18 @@ class MemoryReader implements LogReader {
     const read = delivery === 'again' ? found : found.slice(0, entriesMax);
     const newest = read.at(-1);
     position.offset = newest === undefined ? nextOffset : newest.offset + 1n;
-    // The one before the last: a later entry tells of it.
-    return delivery === 'left-out' && read.length > 2 ? read.toSpliced(-2, 1) : read;
+    return delivery === 'left-out' ? this.#leaveOut(position, read) : read;
+  }
+
+  /**
+   * The one before the last: a later entry tells of it. Never the same one twice: what a log withholds again when it is
+   * read again is lost, and a partition that stops there is right.
+   */
+  #leaveOut({ topic, partition }: TopicPartition, read: LogEntry[]): LogEntry[] {
+    const left = read.length > 2 ? read.at(-2) : undefined;
+    const name = `${topic}/${partition}/${left?.offset}`;
+    if (left === undefined || this.#leftOut.has(name)) return read;
+    this.#leftOut.add(name);
+    return read.filter((each) => each !== left);
   }
 }

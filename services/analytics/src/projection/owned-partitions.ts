@@ -6,8 +6,8 @@ import { partitionName } from './partition-name.ts';
 export interface OwnedPartition extends TopicPartition {
   /** As last committed, by this process or, after a start or a reload, by any. */
   checkpoint: Checkpoint;
-  /** A gap was seen; it is being read again, and if it is still there its owner is asked. */
-  isReadAgain: boolean;
+  /** Where the gap begins that is being read again; if it is still there its owner is asked. */
+  rereadFor: bigint | undefined;
   /** Why nothing more of it is read; cleared by a restart alone. */
   problem: string | undefined;
 }
@@ -23,7 +23,7 @@ export class OwnedPartitions {
       topic,
       partition: number,
       checkpoint,
-      isReadAgain: false,
+      rereadFor: undefined,
       problem: known?.problem,
     });
   }

@@ -103,10 +103,13 @@ async function readPartition(
 ): Promise<ReadPartition> {
   const { topic, partition, checkpoint: from } = owned;
   try {
-    const { next, fresh, unusable, gap } = owned.isReadAgain
+    const first = classify(from, entries, [], 'collect');
+    // Another gap than the one that was read again for has not been read again itself.
+    const isStillThere = first.gap !== undefined && first.gap.from === owned.rereadFor;
+    const { next, fresh, unusable, gap } = isStillThere
       ? await classifyOverErased(peers, owned, from, entries, signal, 'collect')
-      : classify(from, entries, [], 'collect');
-    owned.isReadAgain = gap !== undefined;
+      : first;
+    owned.rereadFor = gap?.from;
     // What lies behind a gap was not looked at: it is handed out again, after what lies before it is committed.
     if (gap !== undefined) reader.seek(owned, next.nextOffset);
     return { topic, partition, from, to: next, fresh, unusable, entries, problem: undefined };
