@@ -1,3 +1,4 @@
+import { serviceNames } from '../../proto/access.ts';
 import { buckets, label, observations, series } from './catalogue.ts';
 
 /** One alert; its runbook is docs/operators/runbooks/<runbook>.md. */
@@ -22,6 +23,11 @@ const status = label('rpc.response.status_code');
 const consumerLag = series('lethe.consumer.lag');
 const leaseCalls = (filter: string) =>
   `sum by (job) (rate(${observations('rpc.client.call.duration')}{${method}="lethe.keys.v1.KeyService/Lease"${filter}}[5m]))`;
+/** A service of which nothing is heard has no other series that could rise, such as the clocks of `privacy`. */
+const silentServices = serviceNames.map(
+  (name) => `absent(${series('lethe.ready')}{job="lethe/${name}"})`,
+);
+const sixAreHeard = `group(${series('lethe.ready')}{job!="lethe/standalone"})`;
 const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LEDGER_AHEAD_OF_TABLE';
 
 /** The alerts that there are. Bounds are those of design.md and of the settings' defaults. */
@@ -127,7 +133,7 @@ export const alerts: readonly Alert[] = [
   },
   {
     name: 'LetheCertificateNearExpiry',
-    expr: `min by (job, ${label('lethe.certificate.use')}) (${series('lethe.tls.certificate.lifetime')}) < 604800`,
+    expr: `min by (job, ${label('lethe.certificate.use')}) (${series('lethe.tls.certificate.lifetime')}) < 172800`,
     for: '10m',
     severity: 'page',
     summary: `The {{ $labels.${label('lethe.certificate.use')} }} certificate of {{ $labels.job }} ends in {{ $value | humanizeDuration }}.`,
@@ -148,6 +154,14 @@ export const alerts: readonly Alert[] = [
     severity: 'ticket',
     summary: `{{ $labels.job }}: {{ $labels.${label('lethe.component')} }} has a problem, {{ $labels.${reason} }}.`,
     runbook: 'service-problem',
+  },
+  {
+    name: 'LetheServiceNotReady',
+    expr: `max by (job) (${series('lethe.ready')}) == 0 or ((${silentServices.join(' or ')}) and on () ${sixAreHeard})`,
+    for: '10m',
+    severity: 'page',
+    summary: 'No process of {{ $labels.job }} is ready, or none is heard of.',
+    runbook: 'service-not-ready',
   },
   {
     name: 'LetheTelemetryAbsent',

@@ -6,9 +6,11 @@ const resourceAttributes = ['service.namespace', 'service.name', 'service.instan
 
 /** What spans, metrics and log records may carry: the same lists that the services hold to. */
 export const allowedAttributes: readonly string[] = [
-  ...resourceAttributes,
-  ...Object.keys(attributeRules),
-  ...[...allowedLogFields, 'dropped'].map((field) => `lethe.${field}`),
+  ...new Set([
+    ...resourceAttributes,
+    ...Object.keys(attributeRules),
+    ...[...allowedLogFields, 'dropped'].map((field) => `lethe.${field}`),
+  ]),
 ].toSorted();
 
 /** The collector's configuration: OTLP in, what is on no list out, to Prometheus and to wherever traces and logs go. */
@@ -30,14 +32,19 @@ ${keys}    blocked_values:
       - '[^\\s@]+@[^\\s@]+\\.[^\\s@]+'
       - '\\+\\d[\\d ()-]{7,}\\d'
       - '\\b(?:\\d[ -]?){13,19}\\b'
+    allowed_values:
+      # Ids that Lethe made of random bits: one of them may be digits alone.
+      - '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
     summary: silent
   memory_limiter: { check_interval: 1s, limit_percentage: 75, spike_limit_percentage: 20 }
   batch: { timeout: 1s }
 exporters:
-  # Scraped by Prometheus: job is "lethe/<service>", instance the process.
+  # Scraped by Prometheus with honor_labels: job is "lethe/<service>", instance the process. A process that
+  # ended is forgotten after: some intervals at which services send (LETHE_TELEMETRY_INTERVAL_MS, 15 s), and less than
+  # alerts wait for, or the last lag of a pod that is gone would page.
   prometheus:
     endpoint: "\${env:PROMETHEUS_LISTEN:-127.0.0.1:8889}"
-    metric_expiration: 3m
+    metric_expiration: 1m
   otlphttp: { endpoint: "\${env:OTLP_BACKEND:-http://127.0.0.1:4319}" }
 service:
   pipelines:

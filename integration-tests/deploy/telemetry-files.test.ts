@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { alerts } from '../../deploy/telemetry/alerts.ts';
 import { metrics } from '../../deploy/telemetry/catalogue.ts';
-import { allowedAttributes } from '../../deploy/telemetry/collector.ts';
+import { allowedAttributes, collectorText } from '../../deploy/telemetry/collector.ts';
 import { telemetryFiles } from '../../deploy/telemetry/write-files.ts';
 import { alertCases } from '../telemetry/alert-cases.ts';
 
@@ -36,6 +36,17 @@ describe('alerts, dashboards and the collector', () => {
       written.filter((file) => !used.has(file)),
       [],
     );
+  });
+
+  it('forget a process that ended before any alert has waited for it', () => {
+    const [, expiry = ''] = /metric_expiration: (\d+)m/.exec(collectorText()) ?? [];
+    const waits = alerts.map((alert) => Number(/^(\d+)m$/.exec(alert.for)?.[1]));
+    const shortest = Math.min(...waits.filter((each) => each > 0));
+    assert.ok(Number(expiry) <= shortest, `${expiry} min, ${shortest} min`);
+  });
+
+  it('name each attribute once', () => {
+    assert.equal(new Set(allowedAttributes).size, allowedAttributes.length);
   });
 
   it('show every metric of ours: one that nobody sees is measured in vain', () => {

@@ -1,3 +1,4 @@
+import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
 import { label, observations, series } from '../../deploy/telemetry/catalogue.ts';
 
 /** Series over time, in promtool's notation: start, plus a step, times a count; a sample a minute. */
@@ -39,6 +40,12 @@ const problem = (because: string) =>
     [component]: 'projection',
     [reason]: because,
   });
+
+const ready = (values: (name: ServiceName) => string): Samples =>
+  serviceNames.map((name) => [
+    of(series('lethe.ready'), { job: `lethe/${name}`, instance: 'one' }),
+    values(name),
+  ]);
 
 /** At least one of each alert; a test holds that. */
 export const alertCases: readonly AlertCase[] = [
@@ -186,16 +193,16 @@ export const alertCases: readonly AlertCase[] = [
     fires: [
       [
         of(series('lethe.tls.certificate.lifetime'), { job: 'lethe/keys', [use]: 'internal' }),
-        '600000-60x20',
+        '172000-60x20',
       ],
     ],
     at: '15m',
     labels: { job: 'lethe/keys', [use]: 'internal' },
-    summary: 'The internal certificate of lethe/keys ends in 6d 22h 25m 0s.',
+    summary: 'The internal certificate of lethe/keys ends in 1d 23h 31m 40s.',
     quiet: [
       [
         of(series('lethe.tls.certificate.lifetime'), { job: 'lethe/keys', [use]: 'internal' }),
-        '2592000-60x20',
+        '345600-60x20',
       ],
     ],
   },
@@ -213,6 +220,26 @@ export const alertCases: readonly AlertCase[] = [
     labels: { job: 'lethe/analytics', [component]: 'projection', [reason]: 'STORE_UNAVAILABLE' },
     summary: 'lethe/analytics: projection has a problem, STORE_UNAVAILABLE.',
     quiet: [[problem('STORE_UNAVAILABLE'), '1 1 0 1 1 0 1 1 0 1 1 0 1 1 0 1']],
+  },
+  {
+    alert: 'LetheServiceNotReady',
+    fires: ready((name) => (name === 'keys' ? '0x20' : '1x20')),
+    at: '15m',
+    labels: { job: 'lethe/keys' },
+    summary: 'No process of lethe/keys is ready, or none is heard of.',
+    // A pod that restarts, and another that is there.
+    quiet: [
+      ...ready(() => '1 1 0 0 1x20'),
+      [of(series('lethe.ready'), { job: 'lethe/tickets', instance: 'another' }), '0x20'],
+    ],
+  },
+  {
+    alert: 'LetheServiceNotReady',
+    fires: ready((name) => (name === 'privacy' ? '1 1 _x20' : '1x20')),
+    at: '20m',
+    labels: { job: 'lethe/privacy' },
+    summary: 'No process of lethe/privacy is ready, or none is heard of.',
+    quiet: [[of(series('lethe.ready'), { job: 'lethe/standalone' }), '1x20']],
   },
   {
     alert: 'LetheTelemetryAbsent',
