@@ -70,8 +70,9 @@ export async function roundTrip(
   const { certificateJws } = await officer.unary(PrivacyServiceService.getCertificate, {
     erasureId,
   });
-  const { isValid, checks } = await verifyCertificate(certificateJws, publicKey);
+  const { isValid, checks, certificate } = await verifyCertificate(certificateJws, publicKey);
   if (!isValid) throw failed(`The certificate does not hold: ${JSON.stringify(checks)}`);
+  if (certificate?.erasureId !== erasureId) throw failed('The certificate is of another erasure.');
   done('the certificate holds');
 }
 
