@@ -1,9 +1,18 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '../temporary-tree.ts';
+import {
+  type CapacityInputs,
+  renderBounds,
+  renderCosts,
+  renderMeasured,
+  renderRates,
+  renderTables,
+} from './capacity.ts';
 import { type Figure, type Report, verdictOf } from './figure.ts';
 import { measurements } from './measurements.ts';
 import { machineText, renderTable, shortNumber, targetText } from './render.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 /** On which stores a run was made. */
 export const runKinds = ['embedded', 'real'] as const;
@@ -24,6 +33,22 @@ export function readReport(kind: RunKind): Report | undefined {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined;
 }
 
+const bytesFile = join(repository, 'docs', 'bench', 'bytes.json');
+
+export function writeBytes(bytes: StoredBytes): void {
+  writeFileSync(bytesFile, `${JSON.stringify(bytes, undefined, 2)}\n`);
+}
+
+/** A part of the page on capacity, or what is missing for it. */
+function capacity(render: (inputs: CapacityInputs) => string): () => string {
+  return () => {
+    const real = readReport('real');
+    if (real === undefined || !existsSync(bytesFile)) return 'No run was kept.\n';
+    const bytes = JSON.parse(readFileSync(bytesFile, 'utf8')) as StoredBytes;
+    return render({ real, bytes });
+  };
+}
+
 /** The pages that hold tables of the kept runs, each with its parts by their marks. */
 export const benchPages: readonly {
   readonly file: string;
@@ -33,6 +58,16 @@ export const benchPages: readonly {
   {
     file: 'docs/bench.md',
     parts: { embedded: () => renderRun('embedded'), real: () => renderRun('real') },
+  },
+  {
+    file: 'docs/operators/capacity.md',
+    parts: {
+      costs: capacity(renderCosts),
+      tables: capacity(renderTables),
+      rates: capacity(renderRates),
+      bounds: capacity(renderBounds),
+      measured: capacity(renderMeasured),
+    },
   },
 ];
 

@@ -50,6 +50,17 @@ describe('an upgrade from the older chart', () => {
     }).timeout(120_000);
   }
 
+  // docs/operators/upgrades.md: so the way back is an upgrade too, whose hooks refuse before a pod is replaced.
+  it('migrates as hooks before it, of which a rollback runs none', async () => {
+    const hooks = (await render(requiredValues, chartFolder))
+      .objects()
+      .filter(({ kind, metadata }) => kind === 'Job' && metadata.annotations !== undefined);
+    assert.equal(hooks.length, 7);
+    for (const { metadata } of hooks) {
+      assert.equal(metadata.annotations?.['helm.sh/hook'], 'pre-install,pre-upgrade');
+    }
+  }).timeout(60_000);
+
   it('would be found to touch one', async () => {
     const older = (await render(requiredValues, olderChart)).objects();
     const renamed = older.map((each) =>
