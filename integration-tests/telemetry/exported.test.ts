@@ -70,6 +70,26 @@ describe('what a tour tells by OpenTelemetry', () => {
     assert.deepEqual([...unknown], []);
   });
 
+  it('is named by the conventions, as whoever shows it must find calls, messages and statements', () => {
+    const message = ['messaging.system', 'messaging.operation.name', 'messaging.operation.type'];
+    const required = new Map([
+      ['relay publish', [...message, 'messaging.destination.name']],
+      ['consume', [...message, 'messaging.destination.name']],
+      ['project chunk', message],
+      ['ledger insert', ['db.system.name', 'db.operation.name']],
+      ['lethe.tickets.v1.TicketService/StreamTicketEvents', ['rpc.system.name', 'rpc.method']],
+    ]);
+    const spans = Map.groupBy(telemetry.spans(), ({ name }) => name);
+    for (const [name, attributes] of required) {
+      const [first] = spans.get(name) ?? [];
+      assert.deepEqual(
+        attributes.filter((each) => first?.attributes.includes(each) !== true),
+        [],
+        name,
+      );
+    }
+  });
+
   it('has nothing of anybody: no name, address, id or text', async function () {
     this.timeout(120_000);
     const anchor = new Date(world.settings.anchorMs).toISOString().slice(0, 10);

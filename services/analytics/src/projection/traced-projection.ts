@@ -1,4 +1,4 @@
-import { tracesOf } from '@lethe/platform/consumer/traced-effect.ts';
+import { processingOf, tracesOf } from '@lethe/platform/consumer/traced-effect.ts';
 import { type Lag, observeLag } from '@lethe/platform/consumer/lag.ts';
 import { consumerMetrics } from '@lethe/platform/consumer/metrics.ts';
 import { createPositions } from '@lethe/platform/consumer/positions.ts';
@@ -37,6 +37,7 @@ export function createChunkWatch(watched: ProjectionToTrace): ChunkWatch | undef
       const seconds = () => (clock.monotonicMs() - beganMs) / 1_000;
       const attributes = {
         'lethe.consumer': consumer,
+        ...processingOf(eventLog.system),
         'messaging.batch.message_count': records.length,
       } as const;
       const batchOf = tracesOf(records);
@@ -90,7 +91,11 @@ export function tracedLedger<Inserting extends Pick<Ledger, 'insert'>>(
     insert: async (insert) => {
       const beganMs = clock.monotonicMs();
       const seconds = () => (clock.monotonicMs() - beganMs) / 1_000;
-      const attributes = { 'lethe.rows': insert.rows };
+      const attributes = {
+        'db.system.name': 'clickhouse',
+        'db.operation.name': 'INSERT',
+        'lethe.rows': insert.rows,
+      } as const;
       const span = { name: 'ledger insert', kind: 'client', attributes } as const;
       await telemetry.inSpan(span, async () => {
         try {

@@ -93,7 +93,8 @@ function createTraced<Schema extends ConsumerSchema, Prepared>(
   if (consumer === undefined) throw new RangeError(`${options.name} is in no list of consumers`);
   const positions = createPositions();
   const lag = observeLag({ consumer, topics, eventLog, telemetry, clock, positions });
-  const effect = tracedEffect(options.effect, { consumer, telemetry, clock, lag });
+  const traced = { consumer, telemetry, clock, lag, system: eventLog.system };
+  const effect = tracedEffect(options.effect, traced);
   return new LogConsumer({ ...options, effect }, positions);
 }
 

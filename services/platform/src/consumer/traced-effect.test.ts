@@ -113,6 +113,17 @@ describe('the trace of a consumer', function () {
     assert.equal(batch?.parentSpanContext?.spanId, appended.spanId);
     assert.equal(call?.parentSpanContext?.spanId, batch?.spanContext().spanId);
     assert.equal(spans.ended().length, 2);
+    const { attributes } = batch ?? {};
+    const named = (prefix: string) =>
+      Object.entries(attributes ?? {}).filter(([name]) => name.startsWith(prefix));
+    assert.deepEqual(Object.fromEntries(named('messaging.')), {
+      'messaging.system': 'sqlite',
+      'messaging.operation.name': 'process',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': 'tickets.v1',
+      'messaging.destination.partition.id': '0',
+      'messaging.batch.message_count': 3,
+    });
   });
 
   it('has no gap where another owner was faster', async () => {

@@ -1,5 +1,5 @@
 import { topics } from '@lethe/proto/topics.ts';
-import type { TopicPartition } from '../event-log/port.ts';
+import type { LogSystem, TopicPartition } from '../event-log/port.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Attributes } from '../telemetry/attributes.ts';
 import type { OpenSpan, Telemetry } from '../telemetry/port.ts';
@@ -13,6 +13,7 @@ export interface EffectToTrace {
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly lag: Lag;
+  readonly system: LogSystem | undefined;
 }
 
 /** A batch on its way, with the span that ends when it is committed or has failed. */
@@ -26,12 +27,16 @@ interface Traced<Prepared> {
 /** The effect with its batches measured, each in a span of the traces that its records carry. */
 export function tracedEffect<Schema, Prepared>(
   effect: ConsumerEffect<Schema, Prepared>,
-  { consumer, telemetry, clock, lag }: EffectToTrace,
+  { consumer, telemetry, clock, lag, system }: EffectToTrace,
 ): ConsumerEffect<Schema, Traced<Prepared>> {
   const meter = telemetry.meter(consumerMetrics);
   return {
     prepare: async (from, records) => {
-      const attributes = { ...attributesOf(consumer, from), ...extentOf(from, records) };
+      const attributes = {
+        ...attributesOf(consumer, from),
+        ...processingOf(system),
+        ...extentOf(from, records),
+      };
       const batchOf = tracesOf(records);
       const span = telemetry.begin({ name: 'consume', kind: 'consumer', attributes, batchOf });
       return await endingIfItFails(span, async () => {
@@ -78,9 +83,18 @@ function attributesOf(consumer: EffectToTrace['consumer'], { topic }: TopicParti
   return { 'lethe.consumer': consumer, 'messaging.destination.name': name };
 }
 
+/** What OpenTelemetry's conventions want of whoever takes from a log. */
+export function processingOf(system: LogSystem | undefined) {
+  return {
+    'messaging.system': system,
+    'messaging.operation.name': 'process',
+    'messaging.operation.type': 'process',
+  } as const;
+}
+
 function extentOf({ partition }: TopicPartition, records: readonly NewRecord[]): Attributes {
   return {
-    'messaging.destination.partition': partition,
+    'messaging.destination.partition.id': String(partition),
     'messaging.batch.message_count': records.length,
     'lethe.sequence.first': Number(records.at(0)?.sequence ?? 0n),
     'lethe.sequence.last': Number(records.at(-1)?.sequence ?? 0n),

@@ -46,6 +46,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
 }
 
 class KafkaEventLog implements EventLog {
+  readonly system = 'kafka';
   readonly compactionLagMs: number | undefined;
   readonly #kafka: Kafka;
   readonly #timeouts: KafkaTimeouts;

@@ -102,7 +102,12 @@ export interface ReaderOptions {
   readonly startAt: (assigned: readonly TopicPartition[]) => Promise<readonly bigint[]>;
 }
 
+/** By the names that OpenTelemetry's conventions have, or would have. */
+export type LogSystem = 'kafka' | 'sqlite';
+
 export interface EventLog {
+  /** What it is made of, for telemetry. */
+  readonly system?: LogSystem | undefined;
   /**
    * Where records leave the files only by compaction of old segments: by when one to which somebody appends is compacted,
    * milliseconds. Absent where a tombstone record removes at once.

@@ -56,6 +56,7 @@ export function openSqliteEventLog(options: SqliteEventLogOptions): EventLog {
     forgetting.appended(writes.some((write) => write.kind === 'tombstone'));
   };
   return {
+    system: 'sqlite',
     openWriter: async (partition) => {
       assertOpen();
       return openSqliteWriter(store, partition, appended);

@@ -3,15 +3,22 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { relayMetrics } from '../outbox/metrics.ts';
 import type { Telemetry } from '../telemetry/port.ts';
 import { traceContextOfRecord } from '../telemetry/trace-context.ts';
-import type { EventLog, LogWrite, PartitionWriter, TopicPartition } from './port.ts';
+import type { EventLog, LogSystem, LogWrite, PartitionWriter, TopicPartition } from './port.ts';
 
 /** The log with what is written to it measured, each batch in a span of the traces that its records carry. */
 export function tracedEventLog(eventLog: EventLog, telemetry: Telemetry, clock: Clock): EventLog {
   if (!telemetry.isOn) return eventLog;
   return {
+    system: eventLog.system,
     compactionLagMs: eventLog.compactionLagMs,
     openWriter: async (partition) =>
-      tracedWriter(partition, await eventLog.openWriter(partition), telemetry, clock),
+      tracedWriter(
+        partition,
+        await eventLog.openWriter(partition),
+        telemetry,
+        clock,
+        eventLog.system,
+      ),
     openReader: async (options) => await eventLog.openReader(options),
     partitionsOf: (topic) => eventLog.partitionsOf(topic),
     endOffsets: async (topic) => await eventLog.endOffsets(topic),
@@ -25,6 +32,7 @@ function tracedWriter(
   writer: PartitionWriter,
   telemetry: Telemetry,
   clock: Clock,
+  system: LogSystem | undefined,
 ): PartitionWriter {
   const meter = telemetry.meter(relayMetrics);
   const topic = topics.find((each) => each.name === name)?.name;
@@ -38,7 +46,10 @@ function tracedWriter(
         batchOf: tracesOf(writes),
         attributes: {
           ...destination,
-          'messaging.destination.partition': partition,
+          'messaging.system': system,
+          'messaging.operation.name': 'send',
+          'messaging.operation.type': 'send',
+          'messaging.destination.partition.id': String(partition),
           'messaging.batch.message_count': writes.length,
           'lethe.sequence.first': Number(firstSequence),
         },

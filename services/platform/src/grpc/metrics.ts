@@ -6,14 +6,20 @@ export const rpcMetrics = {
     kind: 'histogram',
     unit: 's',
     description: 'How long unary calls took that were let in; who was refused before is not in it.',
-    attributes: ['rpc.method', 'rpc.response.status_code', 'error.type'],
+    attributes: ['rpc.system.name', 'rpc.method', 'rpc.response.status_code', 'error.type'],
     boundaries: callSeconds,
   },
   'rpc.client.call.duration': {
     kind: 'histogram',
     unit: 's',
     description: 'How long unary calls to other services took, with what was tried again.',
-    attributes: ['rpc.method', 'rpc.response.status_code', 'error.type', 'lethe.peer'],
+    attributes: [
+      'rpc.system.name',
+      'rpc.method',
+      'rpc.response.status_code',
+      'error.type',
+      'lethe.peer',
+    ],
     boundaries: callSeconds,
   },
 } as const satisfies MetricTable;

@@ -102,6 +102,7 @@ describe('calls in spans', () => {
       assert.equal(answers, 3);
       const stream = only(name);
       assert.deepEqual(stream.attributes, {
+        'rpc.system.name': 'grpc',
         'rpc.method': name,
         'rpc.response.status_code': 'OK',
       });
@@ -110,7 +111,7 @@ describe('calls in spans', () => {
       const traces = [stream, ...messages].map((span) => span.spanContext().traceId);
       assert.equal(new Set(traces).size, 4);
       for (const each of messages) {
-        assert.deepEqual(each.attributes, { 'rpc.method': name });
+        assert.deepEqual(each.attributes, { 'rpc.system.name': 'grpc', 'rpc.method': name });
         assert.deepEqual(
           each.links.map(({ context }) => context.spanId),
           [idOf(stream)],
@@ -140,7 +141,7 @@ describe('calls in spans', () => {
         3,
       ))
         break;
-      assert.deepEqual(only(name).attributes, { 'rpc.method': name });
+      assert.deepEqual(only(name).attributes, { 'rpc.system.name': 'grpc', 'rpc.method': name });
       assert.equal(spans.ended().filter((span) => span.name === 'rpc message').length, 1);
     });
 
@@ -153,7 +154,7 @@ describe('calls in spans', () => {
         });
         for await (const _ of answersOf(endless, 2, ending.signal)) assert.fail('nothing');
       }, /cut/);
-      assert.deepEqual(only(name).attributes, { 'rpc.method': name });
+      assert.deepEqual(only(name).attributes, { 'rpc.system.name': 'grpc', 'rpc.method': name });
       assert.deepEqual(only(name).status, { code: 0 });
     });
   });

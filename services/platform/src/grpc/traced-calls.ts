@@ -13,7 +13,7 @@ type CallMetric = keyof typeof rpcMetrics;
 
 interface MeasuredCall {
   readonly metric: CallMetric;
-  readonly attributes: Attributes<'rpc.method' | 'lethe.peer'>;
+  readonly attributes: Attributes<'rpc.system.name' | 'rpc.method' | 'lethe.peer'>;
   readonly span: Omit<SpanToBegin, 'attributes'>;
 }
 
@@ -50,7 +50,7 @@ function tracedMethod(
   telemetry: Telemetry,
   measure: Measure,
 ): RegisteredMethod {
-  const attributes = { 'rpc.method': method.definition.path.slice(1) };
+  const attributes = rpcAttributes(method.definition.path);
   const spanOf = ({ traceContext }: CallContext) =>
     ({ name: 'rpc server', kind: 'server', parent: traceContext }) as const;
   const inSpan = (call: CallContext, answers: () => AsyncIterable<unknown>) =>
@@ -90,7 +90,7 @@ function tracedPeer(
   measure: Measure,
 ): Peer {
   const span = { name: 'rpc client', kind: 'client' } as const;
-  const attributesOf = (path: string) => ({ 'rpc.method': path.slice(1), 'lethe.peer': service });
+  const attributesOf = (path: string) => ({ ...rpcAttributes(path), 'lethe.peer': service });
   return {
     unary: async (method, request, options) => {
       const attributes = attributesOf(method.path);
@@ -107,6 +107,10 @@ function tracedPeer(
         answers: () => peer.serverStream(method, request, options),
       }),
   };
+}
+
+function rpcAttributes(path: string) {
+  return { 'rpc.system.name': 'grpc', 'rpc.method': path.slice(1) } as const;
 }
 
 type Measure = <Result>(call: MeasuredCall, work: () => Promise<Result>) => Promise<Result>;

@@ -18,9 +18,9 @@ function oneOf<const Value extends string>(values: readonly Value[]): AttributeR
   return { isFew: true, accepts: (value): value is Value => known.has(value) };
 }
 
-const partition: AttributeRule<number> = {
+const partition: AttributeRule<string> = {
   isFew: true,
-  accepts: (value): value is number => Number.isInteger(value),
+  accepts: (value): value is string => typeof value === 'string' && /^\d{1,5}$/.test(value),
 };
 
 const count: AttributeRule<number> = {
@@ -84,6 +84,8 @@ const statusCodes = [
 
 /** The attributes that there are, with their names of OpenTelemetry's conventions where those have one. */
 export const attributeRules = {
+  'db.operation.name': oneOf(['INSERT']),
+  'db.system.name': oneOf(['clickhouse']),
   'error.type': oneOf(keysOf(reasons)),
   'lethe.append.outcome': oneOf([
     'accepted',
@@ -106,9 +108,13 @@ export const attributeRules = {
   'lethe.sequence.last': count,
   'messaging.batch.message_count': count,
   'messaging.destination.name': oneOf(topics.map(({ name }) => name)),
-  'messaging.destination.partition': partition,
+  'messaging.destination.partition.id': partition,
+  'messaging.operation.name': oneOf(['send', 'process']),
+  'messaging.operation.type': oneOf(['send', 'process']),
+  'messaging.system': oneOf(['kafka', 'sqlite']),
   'rpc.method': oneOf(keysOf(methodAccess).map((path) => path.slice(1))),
   'rpc.response.status_code': oneOf(statusCodes),
+  'rpc.system.name': oneOf(['grpc']),
 } as const satisfies Readonly<Record<string, AttributeRule<unknown>>>;
 
 export type AttributeName = keyof typeof attributeRules;
