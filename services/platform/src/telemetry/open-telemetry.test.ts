@@ -83,6 +83,22 @@ describe('telemetry that is sent', () => {
     await running.stop(1_000);
   });
 
+  it('comes whole at a stop, however much is queued', async () => {
+    const bodies: Buffer[] = [];
+    const { running, undelivered } = await open((body, path) => {
+      if (path.endsWith('/traces')) bodies.push(body);
+      return 200;
+    });
+    const telemetry = running.of('tickets');
+    for (let index = 0; index < 2_048; index += 1) {
+      telemetry.begin({ name: 'append', kind: 'internal' }).end();
+    }
+    // The flush itself is bounded by the clock, whose sleep this test has made short.
+    await running.stop(0);
+    await until(() => Buffer.concat(bodies).toString('latin1').split('append').length > 2_048);
+    assert.equal(undelivered(), 0);
+  });
+
   it('that nobody takes is told once, and holds up nothing', async () => {
     const { running, undelivered } = await open(() => 400);
     const telemetry = running.of('tickets');

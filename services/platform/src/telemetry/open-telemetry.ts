@@ -36,6 +36,9 @@ export interface RunningTelemetry {
 
 /** A collector that does not answer costs this much memory, and what comes then is dropped. */
 const queueMax = 2_048;
+const batchMax = 512;
+/** A stop sends all that is queued at once, beside a batch that is under way; what is beyond this would be dropped. */
+const requestsMax = queueMax / batchMax + 1;
 const exportTimeoutMs = 5_000;
 const tellEveryMs = 3_600_000;
 
@@ -57,6 +60,7 @@ export function openTelemetry(config: TelemetryConfig, host: TelemetryHost): Run
       new BatchLogRecordProcessor({
         exporter: telling(new OTLPLogExporter(exporterConfig(config, 'logs'))),
         maxQueueSize: queueMax,
+        maxExportBatchSize: batchMax,
         exportTimeoutMillis: exportTimeoutMs,
       }),
     ],
@@ -110,6 +114,7 @@ function openService({
       new BatchSpanProcessor({
         exporter: telling(new OTLPTraceExporter(exporterConfig(config, 'traces'))),
         maxQueueSize: queueMax,
+        maxExportBatchSize: batchMax,
         exportTimeoutMillis: exportTimeoutMs,
         scheduledDelayMillis: Math.min(config.intervalMs, 5_000),
       }),
@@ -157,7 +162,7 @@ function exporterConfig(config: TelemetryConfig, signal: 'traces' | 'metrics' | 
     url: new URL(`v1/${signal}`, base).href,
     headers: Object.fromEntries(Array.from(headers, ([name, value]) => [name, value.reveal()])),
     timeoutMillis: exportTimeoutMs,
-    concurrencyLimit: 2,
+    concurrencyLimit: requestsMax,
     ...(authority === undefined ? {} : { httpAgentOptions: { ca: authority } }),
   };
 }
