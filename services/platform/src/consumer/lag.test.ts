@@ -60,6 +60,20 @@ describe('the lag of a consumer', () => {
     assert.equal(await after(1_000), 32);
   });
 
+  it('of one that starts far behind is what it is from the first record that it applies', async () => {
+    const { state, lag, look, after } = world();
+    state.nowMs = Date.UTC(2026, 0, 1);
+    state.end = 1_000n;
+    state.retentionMs = 7 * 86_400_000;
+    assert.equal(await after(0), 0, 'nothing is known yet');
+    lag.applied({ topic, partition: 0 }, state.nowMs - 6 * 86_400_000);
+    assert.equal(await after(1_000), 6 * 86_400 + 1);
+    const [margin] = await look('lethe.log.retention.margin');
+    assert.equal(margin?.value, 86_400 - 1);
+    lag.applied({ topic, partition: 0 }, state.nowMs - 5_000);
+    assert.equal(await after(0), 5);
+  });
+
   it('lessens what retention leaves, which is without end by default', async () => {
     const { state, look, after } = world();
     const margin = async () => (await look('lethe.log.retention.margin'))[0]?.value;

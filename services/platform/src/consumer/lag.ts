@@ -23,12 +23,14 @@ export interface Lag {
 
 /**
  * Tells how late a reader is, in seconds: how long ago a partition was last seen at its end, or, if that is later, when
- * the newest record was recorded that was applied. It errs by one export at most, and after a start counts from there.
+ * the newest record was recorded that was applied. It errs by one export at most. Of a partition that was behind when this
+ * process got it nothing is known until a record of it is applied: until then it counts from the first look.
  */
 export function observeLag(lag: LagToObserve): Lag {
   const { telemetry, clock, topics } = lag;
   const since = new Map<string, number>();
-  const later = (name: string, ms: number) => since.set(name, Math.max(since.get(name) ?? 0, ms));
+  /** Of these `since` is when they were looked at first, for want of better. */
+  const unknown = new Set<string>();
   if (!telemetry.isOn) return { applied: () => undefined };
   const meter = telemetry.meter(consumerMetrics);
   const lagsMs = createOneLook(async (): Promise<ReadonlyMap<TopicName, number>> => {
@@ -41,6 +43,8 @@ export function observeLag(lag: LagToObserve): Lag {
         if (of.topic !== topic) continue;
         const name = `${topic}/${partition}`;
         const isAtEnd = position >= (ends[partition] ?? 0n);
+        if (isAtEnd) unknown.delete(name);
+        else if (!since.has(name)) unknown.add(name);
         if (isAtEnd || !since.has(name)) since.set(name, nowMs);
         worst.set(topic, Math.max(worst.get(topic) ?? 0, nowMs - (since.get(name) ?? nowMs)));
       }
@@ -66,7 +70,10 @@ export function observeLag(lag: LagToObserve): Lag {
     return margins;
   });
   return {
-    applied: ({ topic, partition }, newestRecordedAtMs) =>
-      later(`${topic}/${partition}`, newestRecordedAtMs),
+    applied: ({ topic, partition }, newestRecordedAtMs) => {
+      const name = `${topic}/${partition}`;
+      const knownMs = unknown.delete(name) ? 0 : (since.get(name) ?? 0);
+      since.set(name, Math.max(knownMs, newestRecordedAtMs));
+    },
   };
 }
