@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import { families } from '../domain/families.ts';
 import type { AnalyticsDatabase } from '../store.ts';
+import { groupsToLookAt, knownManifests, storedRows } from './manifest-groups.ts';
 
 /** Where ledger and manifests do not fit each other. */
 export interface LedgerMismatch {
@@ -14,57 +15,46 @@ export interface LedgerMismatch {
   readonly missing: readonly string[];
 }
 
-const rowSchema = z.object({ manifest_id: z.string(), row_count: z.string() });
+const groupsPerLook = 20;
 
 /**
- * Compares what lies in the ledger with the manifests, which say what must. Nobody may write to either meanwhile.
- * `database` is a name of ours.
+ * Compares what lies in the ledger with the manifests, which say what must. Nobody may write to either meanwhile. Memory goes
+ * by groups of manifests and by what differs, not by manifests. `database` is a name of ours.
  */
 export async function compareLedger(
   db: AnalyticsDatabase,
   client: ClickHouseClient,
   database: string,
 ): Promise<LedgerMismatch> {
-  const stored = await rowsByManifest(client, database);
-  if (!(await hasManifests(db)))
-    return { unknown: [...stored.keys()], incomplete: [], missing: [] };
-  const { rows } = await sql<{ manifest_id: string; state: string; row_count: bigint | null }>`
-    select manifests.manifest_id::text as manifest_id, state, sum(row_count)::int8 as row_count
-    from chunk_manifests as manifests left join manifest_inserts using (manifest_id)
-    group by manifests.manifest_id, state`.execute(db);
-  const known = new Set(rows.map((row) => row.manifest_id));
-  const incomplete = rows.filter(
-    ({ manifest_id, state, row_count }) =>
-      state === 'done' && (stored.get(manifest_id) ?? 0) < Number(row_count ?? 0n),
-  );
-  return {
-    unknown: [...stored.keys()].filter((manifestId) => !known.has(manifestId)),
-    incomplete: incomplete.map((row) => row.manifest_id),
-    missing: incomplete.map((row) => row.manifest_id).filter((id) => !stored.has(id)),
-  };
+  const tables = await tablesOf(client, database);
+  const manifests = (await hasManifests(db)) ? db : undefined;
+  const groups = await groupsToLookAt(manifests, client, database, tables);
+  const found = { unknown: new Array<string>(), incomplete: new Array<string>() };
+  const missing: string[] = [];
+  for (let from = 0; from < groups.length; from += groupsPerLook) {
+    const look = groups.slice(from, from + groupsPerLook);
+    const stored = new Map<string, number>();
+    for (const table of tables) {
+      for (const row of await storedRows(client, database, table, look)) {
+        stored.set(row.manifest_id, (stored.get(row.manifest_id) ?? 0) + row.row_count);
+      }
+    }
+    const known = manifests === undefined ? [] : await knownManifests(manifests, look);
+    const ids = new Set(known.map(({ manifestId }) => manifestId));
+    found.unknown.push(...[...stored.keys()].filter((manifestId) => !ids.has(manifestId)));
+    for (const { manifestId, isDone, rows } of known) {
+      if (!isDone || (stored.get(manifestId) ?? 0) >= rows) continue;
+      found.incomplete.push(manifestId);
+      if (!stored.has(manifestId)) missing.push(manifestId);
+    }
+  }
+  return { ...found, missing };
 }
 
 async function hasManifests(db: AnalyticsDatabase): Promise<boolean> {
   const { rows } = await sql<{ present: boolean }>`
     select to_regclass('chunk_manifests') is not null as present`.execute(db);
   return rows[0]?.present === true;
-}
-
-async function rowsByManifest(
-  client: ClickHouseClient,
-  database: string,
-): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>();
-  for (const table of await tablesOf(client, database)) {
-    const query = `SELECT toString(manifest_id) AS manifest_id, toString(count()) AS row_count
-      FROM ${database}.${table} FINAL GROUP BY manifest_id`;
-    const result = await client.query({ query, format: 'JSONEachRow' });
-    for (const row of z.array(rowSchema).parse(await result.json())) {
-      const before = counts.get(row.manifest_id) ?? 0;
-      counts.set(row.manifest_id, before + Number(row.row_count));
-    }
-  }
-  return counts;
 }
 
 async function tablesOf(client: ClickHouseClient, database: string): Promise<readonly string[]> {
@@ -80,6 +70,9 @@ async function tablesOf(client: ClickHouseClient, database: string): Promise<rea
   return families.map(({ name }) => name).filter((name) => names.has(name));
 }
 
+/** They travel in the address of the request, of which a server takes 1 MiB. */
+const deletedAtOnce = 5_000;
+
 /**
  * Takes rows of unknown manifests out of the ledger: their events are folded again, under another manifest, because the
  * checkpoint was lost with the manifest. If the process dies in it, the rest is found at the next comparison.
@@ -90,12 +83,14 @@ export async function deleteUnknownRows(
   unknown: readonly string[],
 ): Promise<void> {
   for (const table of await tablesOf(client, database)) {
-    await client.command({
-      query: `DELETE FROM ${database}.${table}
-        WHERE has({unknown:Array(String)}, toString(manifest_id))`,
-      query_params: { unknown: [...unknown] },
-      clickhouse_settings: { lightweight_deletes_sync: '2' },
-    });
+    for (let from = 0; from < unknown.length; from += deletedAtOnce) {
+      await client.command({
+        query: `DELETE FROM ${database}.${table}
+          WHERE has({unknown:Array(String)}, toString(manifest_id))`,
+        query_params: { unknown: unknown.slice(from, from + deletedAtOnce) },
+        clickhouse_settings: { lightweight_deletes_sync: '2' },
+      });
+    }
   }
 }
 
