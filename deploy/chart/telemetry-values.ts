@@ -52,6 +52,10 @@ export function monitoringValues(): Group {
       prometheusRule: group('Alerts with runbooks.', {
         enabled: flag('Whether there are any.', false),
         labels: objectLabels(),
+        runbooksUrl: optionalText(
+          'Where you keep docs/operators/runbooks: the annotation runbook_url of each alert; empty: runbook, the path in the repository.',
+          'https?://[^\\s"]*[^\\s"/]',
+        ),
       }),
       dashboards: group('ConfigMaps that the sidecar of Grafana finds.', {
         enabled: flag('Whether there are any.', false),

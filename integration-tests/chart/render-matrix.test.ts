@@ -4,7 +4,7 @@ import { relayMetrics } from '@lethe/platform/outbox/metrics.ts';
 import { prometheusName } from '@lethe/platform/telemetry/metric-table.ts';
 import { requiredValues, withValues } from './example-values.ts';
 import { HelmRefusal, render, type Rendered, renderMany, type Values } from './helm.ts';
-import { ofKind } from './kube-objects.ts';
+import { type KubeObject, type Labels, ofKind } from './kube-objects.ts';
 import { renderRules } from './render-rules.ts';
 import { variants } from './variants.ts';
 
@@ -81,6 +81,28 @@ describe('what the chart renders', () => {
     }
     assert.deepEqual(jobs('no jobs'), []);
   });
+
+  it('sends whoever is woken to the runbook, where that is kept', async () => {
+    const annotations = (objects: readonly KubeObject[]) => {
+      const [rule] = ofKind(objects, 'PrometheusRule');
+      const { groups } = (rule?.spec ?? { groups: [] }) as {
+        readonly groups: readonly { readonly rules: readonly { readonly annotations: Labels }[] }[];
+      };
+      return groups.flatMap(({ rules }) => rules.map((each) => each.annotations));
+    };
+    const given = annotations(rendered.get('all of monitoring')?.objects() ?? []);
+    assert.ok(given.length > 10);
+    for (const each of given) {
+      assert.match(
+        each['runbook_url'] ?? '',
+        /^https:\/\/git\.example\.net\/lethe\/runbooks\/[a-z-]+\.md$/,
+      );
+    }
+    const bare = withValues({ monitoring: { prometheusRule: { enabled: true } } });
+    const named = annotations((await render(bare)).objects()).map(({ runbook }) => runbook);
+    assert.equal(named.length, given.length);
+    for (const each of named) assert.match(each ?? '', /^docs\/operators\/runbooks\//);
+  }).timeout(30_000);
 
   it('scales by the time that a service is behind, never by offsets', () => {
     const { 'lethe.consumer.lag': read } = consumerMetrics;

@@ -184,7 +184,11 @@ export const variants: Readonly<Record<string, Values>> = {
         namespace: 'monitoring',
         labels: { release: 'p' },
       },
-      prometheusRule: { enabled: true, labels: { release: 'p' } },
+      prometheusRule: {
+        enabled: true,
+        labels: { release: 'p' },
+        runbooksUrl: 'https://git.example.net/lethe/runbooks',
+      },
       dashboards: { enabled: true },
     },
   }),
