@@ -17,7 +17,8 @@ export const allowedAttributes: readonly string[] = [
 export function collectorText(): string {
   const keys = allowedAttributes.map((key) => `      - ${key}\n`).join('');
   return `# Made by \`node deploy/telemetry/write-files.ts\`; a test holds it. docs/operators/observability.md has the rest.
-# Needs the redaction processor and the Prometheus exporter, as the contrib distribution of the collector has them.
+# Needs the redaction processor and the Prometheus exporter, as the contrib distribution of the collector has them. Tried
+# with version 0.155.
 receivers:
   otlp:
     protocols:
@@ -45,11 +46,12 @@ exporters:
   prometheus:
     endpoint: "\${env:PROMETHEUS_LISTEN:-127.0.0.1:8889}"
     metric_expiration: 1m
-  otlphttp: { endpoint: "\${env:OTLP_BACKEND:-http://127.0.0.1:4319}" }
+  # As collectors name it since 0.144 at the latest; older ones have otlphttp.
+  otlp_http: { endpoint: "\${env:OTLP_BACKEND:-http://127.0.0.1:4319}" }
 service:
   pipelines:
-    traces: { receivers: [otlp], processors: [memory_limiter, redaction, batch], exporters: [otlphttp] }
+    traces: { receivers: [otlp], processors: [memory_limiter, redaction, batch], exporters: [otlp_http] }
     metrics: { receivers: [otlp], processors: [memory_limiter, redaction, batch], exporters: [prometheus] }
-    logs: { receivers: [otlp], processors: [memory_limiter, redaction, batch], exporters: [otlphttp] }
+    logs: { receivers: [otlp], processors: [memory_limiter, redaction, batch], exporters: [otlp_http] }
 `;
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 import { readWire, type WireFields } from './wire-fields.ts';
 
 export interface ReceivedMetric {
@@ -8,6 +9,8 @@ export interface ReceivedMetric {
   readonly description: string;
   readonly unit: string;
   readonly kind: 'gauge' | 'counter' | 'histogram';
+  /** Names on its points. */
+  readonly attributes: readonly string[];
 }
 
 export interface ReceivedSpan {
@@ -19,7 +22,14 @@ export interface ReceivedSpan {
   readonly parentId: string;
   /** Span ids. */
   readonly links: readonly string[];
+  readonly kind: (typeof spanKinds)[number];
+  readonly startedNs: bigint;
+  readonly endedNs: bigint;
+  /** Names. */
   readonly attributes: readonly string[];
+  readonly values: Readonly<Record<string, string | number>>;
+  /** Whatever text has a place in a span beside its name and attributes: of its state, events, status and links. */
+  readonly otherTexts: readonly string[];
 }
 
 export interface ReceivedLog {
@@ -28,12 +38,16 @@ export interface ReceivedLog {
   readonly traceId: string;
 }
 
+const spanKinds = ['unknown', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+
 /** Takes what a collector would take: OTLP over HTTP, protobuf. */
 export interface OtlpReceiver {
   /** For LETHE_TELEMETRY_ENDPOINT. */
   readonly endpoint: string;
-  /** Every request's body, as it came. */
+  /** Every request's body, unpacked. */
   bodies(): readonly Buffer[];
+  /** Names of the attributes of resources. */
+  resourceAttributes(): readonly string[];
   metrics(): readonly ReceivedMetric[];
   spans(): readonly ReceivedSpan[];
   logs(): readonly ReceivedLog[];
@@ -49,7 +63,9 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
       const signal = request.url?.replace('/v1/', '') as Signal;
-      received.push({ signal, body: Buffer.concat(parts) });
+      const sent = Buffer.concat(parts);
+      const isPacked = request.headers['content-encoding'] === 'gzip';
+      received.push({ signal, body: isPacked ? gunzipSync(sent) : sent });
       response.setHeader('content-type', 'application/x-protobuf');
       response.end();
     });
@@ -68,6 +84,11 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   return {
     endpoint: `http://127.0.0.1:${port}`,
     bodies: () => received.map(({ body }) => body),
+    resourceAttributes: () =>
+      received
+        .flatMap(({ body }) => readWire(body).messages(1))
+        .flatMap((resource) => resource.messages(1))
+        .flatMap((each) => keysOf(each, 1)),
     metrics: () =>
       read('metrics', (service, scope) => scope.messages(2).map((each) => metricOf(service, each))),
     spans: () =>
@@ -92,14 +113,25 @@ function keysOf(message: WireFields, field: number): readonly string[] {
   return message.messages(field).map((each) => each.text(1));
 }
 
+function valueOf(any: WireFields | undefined): string | number {
+  if (any?.present.has(3) === true) return Number(BigInt.asIntN(64, any.number(3)));
+  if (any?.present.has(4) !== true) return any?.text(1) ?? '';
+  const bits = Buffer.alloc(8);
+  bits.writeBigUInt64LE(any.number(4));
+  return bits.readDoubleLE();
+}
+
 function metricOf(service: string, metric: WireFields): ReceivedMetric {
   const kind = metric.present.has(5) ? 'gauge' : metric.present.has(7) ? 'counter' : 'histogram';
+  const field = kind === 'gauge' ? 5 : kind === 'counter' ? 7 : 9;
+  const points = metric.messages(field).flatMap((each) => each.messages(1));
   return {
     service,
     name: metric.text(1),
     description: metric.text(2),
     unit: metric.text(3),
     kind,
+    attributes: points.flatMap((point) => keysOf(point, kind === 'histogram' ? 9 : 7)),
   };
 }
 
@@ -111,7 +143,19 @@ function spanOf(service: string, span: WireFields): ReceivedSpan {
     spanId: span.bytes(2).toString('hex'),
     parentId: span.bytes(4).toString('hex'),
     links: span.messages(13).map((link) => link.bytes(2).toString('hex')),
+    kind: spanKinds[Number(span.number(6))] ?? 'unknown',
+    startedNs: span.number(7),
+    endedNs: span.number(8),
     attributes: keysOf(span, 9),
+    values: Object.fromEntries(
+      span.messages(9).map((each) => [each.text(1), valueOf(each.messages(2)[0])]),
+    ),
+    otherTexts: [
+      span.text(3),
+      ...span.messages(11).map((event) => event.text(2)),
+      ...span.messages(13).flatMap((link) => [link.text(3), ...keysOf(link, 4)]),
+      ...span.messages(15).map((status) => status.text(2)),
+    ].filter((text) => text !== ''),
   };
 }
 
