@@ -34,6 +34,7 @@ import {
   takePersonBoxes,
 } from './erasure-store.ts';
 import type { EventFamily } from './family.ts';
+import { createLedgerWait, type LedgerWait } from './ledger-wait.ts';
 import type { EventStoreSchema } from './tables.ts';
 
 export interface ErasureJobPorts {
@@ -66,8 +67,6 @@ const streamsPerPageMax = 200;
 const jobsPerPageMax = 20;
 const pollMs = 500;
 const progressTimeoutMs = 5_000;
-/** After this long a job goes on without analytics, and its receipt says so. */
-const ledgerWaitMaxMs = 60 * 60 * 1000;
 
 type StepOutcome = 'moved' | 'waiting';
 
@@ -77,11 +76,12 @@ type StepOutcome = 'moved' | 'waiting';
  * unreadable; they stay so that totals keep them.
  */
 export function createErasureJobs(ports: ErasureJobPorts): Loop {
+  const ledgerWait = createLedgerWait(ports.clock);
   return createLoop({
     name: 'erasure-jobs',
     clock: ports.clock,
     pollMs,
-    run: () => runErasureRound(ports),
+    run: () => runErasureRound(ports, ledgerWait),
     onError: (error, delayMs) => {
       ports.logger.error(
         { component: 'erasure-jobs', ...failureFields(error), delayMs },
@@ -95,7 +95,11 @@ export function createErasureJobs(ports: ErasureJobPorts): Loop {
  * One step of every open job; answers whether any of them came further. One that fails holds back none of the others:
  * the first failure is thrown once each had its turn.
  */
-export async function runErasureRound(ports: ErasureJobPorts): Promise<'again' | 'idle'> {
+export async function runErasureRound(
+  ports: ErasureJobPorts,
+  ledgerWait: LedgerWait,
+): Promise<'again' | 'idle'> {
+  const open = new Set<string>();
   const progress = askedOnce(ports);
   const failures: unknown[] = [];
   let moved = false;
@@ -104,14 +108,16 @@ export async function runErasureRound(ports: ErasureJobPorts): Promise<'again' |
   do {
     page = await openJobs(ports.db, last, jobsPerPageMax);
     for (const job of page) {
+      open.add(job.erasureId);
       try {
-        moved = (await stepOf(job, ports, progress)) === 'moved' || moved;
+        moved = (await stepOf(job, ports, progress, ledgerWait)) === 'moved' || moved;
       } catch (error) {
         failures.push(error);
       }
     }
     last = page.at(-1);
   } while (page.length === jobsPerPageMax);
+  ledgerWait.keepOnly(open);
   if (failures.length > 0) throw failures[0];
   return moved ? 'again' : 'idle';
 }
@@ -120,12 +126,13 @@ async function stepOf(
   job: ErasureJob,
   ports: ErasureJobPorts,
   progress: AskProgress,
+  ledgerWait: LedgerWait,
 ): Promise<StepOutcome> {
   switch (job.phase) {
     case 'relay':
       return waitForRelay(job, ports);
     case 'ledger':
-      return waitForLedger(job, ports, progress);
+      return waitForLedger(job, ports, progress, ledgerWait);
     case 'remove':
       return removePage(job, ports);
     case 'done':
@@ -155,7 +162,7 @@ function askedOnce({ analytics, family, logger }: ErasureJobPorts): AskProgress 
       const { partitions, moreUncounted } = await analytics.unary(progress, request, options);
       return { partitions: new Map(partitions.map((one) => [one.partition, one])), moreUncounted };
     } catch (error) {
-      // Not reachable is not complete; the jobs ask again, and after an hour go on and say so.
+      // Not reachable is not complete; the jobs ask again, and after an hour they go on and say so.
       logger.warn({ component: 'erasure-jobs', ...failureFields(error) }, 'no progress');
       return undefined;
     }
@@ -180,14 +187,14 @@ async function waitForLedger(
   job: ErasureJob,
   ports: ErasureJobPorts,
   progress: AskProgress,
+  ledgerWait: LedgerWait,
 ): Promise<StepOutcome> {
   const heads = await readHeadsOf(ports.db, job);
   const ledger = heads.length === 0 ? nothingUncounted : await progress();
   const isFolded = heads.every(
     ({ partition, sequence }) => (ledger?.partitions.get(partition)?.sequence ?? 0n) >= sequence,
   );
-  const waitedMs = ports.clock.nowMs() - job.createdAtMs;
-  if (!isFolded && waitedMs < ledgerWaitMaxMs) return 'waiting';
+  if (!isFolded && !ledgerWait.isOver(job)) return 'waiting';
   return ports.db.transaction().execute(async (tx) => {
     const isComplete =
       isFolded && ledger !== undefined && (await isEveryEventCounted(tx, job, ports, ledger));

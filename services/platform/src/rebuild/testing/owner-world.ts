@@ -4,6 +4,7 @@ import { createConsumerTables } from '../../consumer/tables.ts';
 import { createEventStore, type EventStore } from '../../event-store/append.ts';
 import { createErasureEffect } from '../../event-store/erasure-effect.ts';
 import { runErasureRound } from '../../event-store/erasure-job.ts';
+import { createLedgerWait } from '../../event-store/ledger-wait.ts';
 import { storeSequences } from '../../event-store/event-index.ts';
 import { createEventStoreTables, type EventStoreSchema } from '../../event-store/tables.ts';
 import type { EventLog } from '../../event-log/port.ts';
@@ -107,7 +108,10 @@ export async function createOwnerWorld(name: string): Promise<OwnerWorld> {
     },
     eraseStep: async () => {
       const ports = { family: noteFamily, db, analytics: analyticsOf(db), clock, logger };
-      const outcome = await runErasureRound({ ...ports, onEnqueued, onReceipt: () => {} });
+      const outcome = await runErasureRound(
+        { ...ports, onEnqueued, onReceipt: () => {} },
+        createLedgerWait(clock),
+      );
       return outcome === 'again';
     },
     rows: async () => readRows(db),
