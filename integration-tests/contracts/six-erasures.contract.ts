@@ -64,7 +64,7 @@ describe('erasures and zombies of six processes', function () {
     const [made] = [...generateHelpDesk({ ...settings, anchorMs: Date.now() })];
     assert.ok(made);
     tenant = made;
-    sender = createHelpDeskSender(client, createGate());
+    sender = createHelpDeskSender(client, { gate: createGate() });
     await sender.send(tenant);
     await untilSettled(six, supervised);
   });

@@ -59,7 +59,12 @@ export async function checkAnswers(
   return { figures: expected.size, tickets: tickets.length, erasedTickets, violations };
 }
 
-async function answerOf(client: PatientClient, tenant: string, ticketId: string): Promise<string> {
+/** What GetTicket says, in the words of `wordsOf`, or why it says nothing. */
+export async function answerOf(
+  client: PatientClient,
+  tenant: string,
+  ticketId: string,
+): Promise<string> {
   try {
     const { ticket } = await client.call(
       TicketServiceService.getTicket,
@@ -75,7 +80,7 @@ async function answerOf(client: PatientClient, tenant: string, ticketId: string)
   }
 }
 
-function wordsOf({
+export function wordsOf({
   status,
   replies,
   reopens,

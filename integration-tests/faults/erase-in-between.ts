@@ -17,14 +17,17 @@ export interface ErasedPerson {
   readonly erasureId: string;
 }
 
-/** Requests the erasure of somebody who has tickets. All events of the tenant have been sent. */
+/** Requests the erasure of somebody who has tickets, and says before of whom. All events of the tenant have been sent. */
 export async function eraseSomebody(
   client: PatientClient,
   seed: string,
   { profile: { tenantId }, tickets }: GeneratedTenant,
+  onChosen: (naturalId: string) => void = () => undefined,
 ): Promise<ErasedPerson> {
   const { requester } = createSeededRandom(`${seed}/erased/${tenantId}`).pick(tickets).cast;
-  return await requestErasure(client, seed, tenantId, requester.profile.naturalId);
+  const { naturalId } = requester.profile;
+  onChosen(naturalId);
+  return await requestErasure(client, seed, tenantId, naturalId);
 }
 
 export async function requestErasure(

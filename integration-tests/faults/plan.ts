@@ -126,7 +126,7 @@ function spread(random: SeededRandom, faults: readonly Fault[], events: number):
 }
 
 /** Each service as often as any other. */
-function servicesInTurn(random: SeededRandom): () => ServiceName {
+export function servicesInTurn(random: SeededRandom): () => ServiceName {
   let left: ServiceName[] = [];
   return () => {
     if (left.length === 0) left = shuffled(random, serviceNames);

@@ -1,12 +1,6 @@
+import type { RunPlace } from './on-systems.ts';
 import type { FaultRun } from './run.ts';
 import { fullPlan, type FaultKind } from './plan.ts';
-
-/** Where and on what a run was made. */
-export interface RunPlace {
-  readonly commit: string;
-  readonly machine: string;
-  readonly date: string;
-}
 
 /** A section for docs/operators/fault-runs.md. */
 export function reportText(run: FaultRun, place: RunPlace): string {

@@ -1,18 +1,17 @@
 import { generateHelpDesk, type GeneratedTenant } from '@lethe/cli/generator/help-desk.ts';
-import type { ServiceName } from '@lethe/proto/access.ts';
-import { type SixProcesses, startSixProcesses } from '../../deploy/local/six-processes.ts';
-import { type CheckedAnswers, checkAnswers } from './check-served.ts';
-import { type CheckedStores, checkStores } from './check-stores.ts';
-import { openPatientClient, type PatientClient } from './client.ts';
+import { checkAll } from './check-all.ts';
+import type { CheckedAnswers } from './check-served.ts';
+import type { CheckedStores } from './check-stores.ts';
+import type { PatientClient } from './client.ts';
 import { type ErasedPerson, eraseSomebody, untilCompleted } from './erase-in-between.ts';
 import { createGate, type Gate } from './gate.ts';
 import { type Acknowledged, createHelpDeskSender } from './help-desk-sender.ts';
 import { type DoneFault, runLane } from './inject.ts';
-import { processesLeft } from './left-over.ts';
 import { modelOf, type TenantModel } from './model.ts';
 import { type FaultPlan, lanesOf } from './plan.ts';
 import { untilSettled } from './settle.ts';
-import { type OwnEnd, supervise, type Supervised } from './supervised.ts';
+import type { OwnEnd } from './supervised.ts';
+import { versionsOf, withSix, type World } from './with-six.ts';
 
 /** What a run came to. */
 export interface FaultRun {
@@ -53,53 +52,25 @@ const erasureWithinMs = 10 * 60_000;
 
 /** Starts everything, lets it happen, counts. Whatever it throws, nothing is left running. */
 export async function runFaults({ plan, vaultBinary, say }: FaultRunWish): Promise<FaultRun> {
-  const six = await startSixProcesses({ vaultBinary });
-  const pids = new Set<number>();
-  const services = new Map<ServiceName, Supervised>();
-  for (const [name, service] of six.services) services.set(name, supervise(service));
-  const client = openPatientClient(six.address, six.dataFolder);
-  const folders = [six.dataFolder, six.kafka.folder, six.vault.folder, six.clickHouse.folder];
-  let happened: Omit<FaultRun, 'processesLeft' | 'violations'>;
-  try {
-    say(`Kafka ${six.kafka.version}, ${six.postgres.version}, ${six.vault.version}`);
-    happened = await happen(plan, { six, services, client, pids, say });
-  } finally {
-    client.close();
-    for (const service of services.values()) {
-      service.leave();
-      for (const pid of service.pids) pids.add(pid);
-    }
-    await six.stop();
-  }
-  const left = processesLeft(pids, folders);
-  const { answers, stores, acknowledged, models } = happened;
-  const sent = models.reduce((sum, { events }) => sum + events, 0);
-  const known = [...acknowledged.ids.values()].reduce((sum, ids) => sum + ids.size, 0);
+  const { result, processesLeft } = await withSix(
+    { vaultBinary, say },
+    async (world) => await happen(plan, world),
+  );
   const violations = [
-    ...(sent === known ? [] : [`${known} event ids were acknowledged, ${sent} events were sent`]),
-    ...stores.violations,
-    ...answers.flatMap((each) => each.violations),
-    ...left.map((pid) => `process ${pid} is left over`),
+    ...result.violations,
+    ...processesLeft.map((pid) => `process ${pid} is left over`),
   ];
-  return { ...happened, processesLeft: left, violations };
+  return { ...result, processesLeft, violations };
 }
 
-interface World {
-  readonly six: SixProcesses;
-  readonly services: ReadonlyMap<ServiceName, Supervised>;
-  readonly client: PatientClient;
-  readonly pids: Set<number>;
-  readonly say: (line: string) => void;
-}
-
-async function happen(plan: FaultPlan, world: World) {
+async function happen(plan: FaultPlan, world: World): Promise<Omit<FaultRun, 'processesLeft'>> {
   const { six, services, client, say } = world;
   const { seed, events, tenants, days } = plan;
   const dayMs = 24 * 60 * 60 * 1000;
   const anchorMs = Math.floor(Date.now() / dayMs) * dayMs;
   const helpDesk = [...generateHelpDesk({ seed, anchorMs, tenants, days, events })];
   const gate = createGate();
-  const sender = createHelpDeskSender(client, gate);
+  const sender = createHelpDeskSender(client, { gate });
   const faults: DoneFault[] = [];
   const beganMs = performance.now();
   const erased = await withFaults(plan, world, gate, faults, async () => {
@@ -112,17 +83,16 @@ async function happen(plan: FaultPlan, world: World) {
   const settledMs = performance.now();
   say(`settled after ${seconds(settledMs - sentMs)}; everything is counted`);
   const models = helpDesk.map(modelOf);
-  const answers: CheckedAnswers[] = [];
-  for (const model of models) {
-    const persons = erased.filter(({ person }) => person.tenantId === model.tenantId);
-    const gone = new Set(persons.map(({ person }) => person.naturalId));
-    answers.push(await checkAnswers(six, client, model, gone));
-  }
   const acknowledged = sender.acknowledged();
-  const stores = await checkStores(six, acknowledged);
+  const persons = erased.map(({ person }) => person);
+  const { answers, stores, violations } = await checkAll(six, client, {
+    models,
+    erased: persons,
+    acknowledged,
+  });
   return {
     plan,
-    versions: [`Kafka ${six.kafka.version}`, six.postgres.version, six.vault.version],
+    versions: versionsOf(six),
     faults,
     ownEnds: [...services.values()].flatMap(({ ownEnds }) => ownEnds),
     acknowledged,
@@ -131,6 +101,7 @@ async function happen(plan: FaultPlan, world: World) {
     erasures,
     answers,
     stores,
+    violations,
     tookMs: {
       sending: sentMs - beganMs,
       settling: settledMs - sentMs,

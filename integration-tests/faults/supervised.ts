@@ -19,10 +19,20 @@ export interface Supervised {
   readonly ownEnds: readonly OwnEnd[];
   /** SIGKILL; it is started again a moment later. */
   killNine(): Promise<void>;
+  /** SIGTERM, which lets it finish; it is started again a moment later. */
+  terminate(): Promise<Ended>;
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   untilServing(): Promise<void>;
   /** Ends the supervision, not the process. */
   leave(): void;
+}
+
+/** How a process ended that was told to. */
+export interface Ended {
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null;
+  /** From the signal to its end. */
+  readonly tookMs: number;
 }
 
 const restartAfterMs = 200;
@@ -51,6 +61,16 @@ export function supervise(service: ServiceProcess): Supervised {
       killed = undefined;
     }
   };
+  const end = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<Ended> => {
+    const restarted = new Promise((resolve) => {
+      killed = resolve;
+    });
+    const beganMs = performance.now();
+    const exitCode = await service.end(signal);
+    const tookMs = performance.now() - beganMs;
+    await restarted;
+    return { exitCode, tookMs };
+  };
   note();
   void watch();
   return {
@@ -58,13 +78,8 @@ export function supervise(service: ServiceProcess): Supervised {
     process: service,
     pids,
     ownEnds,
-    killNine: async () => {
-      const restarted = new Promise((resolve) => {
-        killed = resolve;
-      });
-      await service.end('SIGKILL');
-      await restarted;
-    },
+    killNine: async () => void (await end('SIGKILL')),
+    terminate: async () => await end('SIGTERM'),
     signal: (signal) => {
       const pid = service.pid();
       if (pid !== undefined) process.kill(pid, signal);

@@ -19,7 +19,7 @@ export interface ConnectionOptions {
 }
 
 /** How long one answer may take. */
-const callTimeoutMs = 30_000;
+export const callTimeoutMs = 30_000;
 /** A minted token is used for this long and then made anew, seconds. */
 const mintedTtlS = 900;
 /** A human is told of a server that does not answer after as many tries: some three seconds. */
