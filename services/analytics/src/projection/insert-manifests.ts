@@ -12,7 +12,8 @@ export interface InsertPorts {
   readonly ledger: Pick<Ledger, 'insert'>;
 }
 
-const manifestsPerPage = 100;
+/** How many pending manifests are finished before the next chunk. */
+export const manifestsPerPage = 100;
 
 /**
  * Inserts the rows of a committed manifest and marks it done.
@@ -30,17 +31,14 @@ export async function finishManifest(
 }
 
 /**
- * Finishes what was committed and perhaps not inserted: at the start, after a failure, and of owners that died. It
- * inserts the stored bytes and folds nothing. Two owners may finish the same manifest at once without harm.
+ * Finishes the oldest of what was committed and perhaps not inserted: at the start, after a failure, and of owners that
+ * died. It inserts the stored bytes and folds nothing. Two owners may finish the same manifest at once without harm.
+ * Answers how many, a page at most.
  */
 export async function finishPendingManifests(ports: InsertPorts): Promise<number> {
-  let finished = 0;
-  for (;;) {
-    const page = await pendingManifests(ports.db, manifestsPerPage);
-    for (const manifestId of page) {
-      await finishManifest(ports, manifestId, await insertsOfManifest(ports.db, manifestId));
-    }
-    finished += page.length;
-    if (page.length < manifestsPerPage) return finished;
+  const page = await pendingManifests(ports.db, manifestsPerPage);
+  for (const manifestId of page) {
+    await finishManifest(ports, manifestId, await insertsOfManifest(ports.db, manifestId));
   }
+  return page.length;
 }

@@ -25,7 +25,7 @@ import {
 import { analyticsParking } from './analytics-parking.ts';
 import { commitChunk, type CommittedChunk } from './commit-chunk.ts';
 import { countChunk, type CountedPartition } from './count-chunk.ts';
-import { finishManifest, finishPendingManifests } from './insert-manifests.ts';
+import { createInserter, type Inserter } from './inserter.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { partitionName } from './partition-name.ts';
 import { cutBefore, readChunk, type ReadPartition } from './read-chunk.ts';
@@ -65,18 +65,15 @@ export interface ChunkWatch {
 export interface Projection {
   /**
    * One chunk: read, open, commit, insert. Answers how many records it committed. After it threw, the next round reads
-   * the checkpoints anew and finishes what was committed and not inserted.
+   * the checkpoints anew and finishes what was committed and not inserted. It does not throw while the ledger refuses.
    */
   round(signal: AbortSignal): Promise<number>;
-  /** The partitions that stopped, and why. */
+  /** The partitions that stopped, and why; or why the ledger stands still. */
   problem(): string | undefined;
   /** Its reader failed and reads no more: close it and open another at the checkpoints. */
   isBroken(): boolean;
   close(): Promise<void>;
 }
-
-/** How often to look for manifests that another owner left behind when it died. */
-const leftBehindMs = 30_000;
 
 /** Opens the reader at this service's checkpoints. One round at a time. */
 export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
@@ -92,23 +89,21 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
     },
   });
   const reader = tellingOfFailure(opened, () => (isBroken = true));
-  // A start is like the time after a failure: another life may have left something behind.
+  const inserter = createInserter(ports);
+  // A start is like the time after a failure.
   let hasFailed = true;
-  let lookAgainMs = 0;
   return {
     round: async (signal) => {
       if (hasFailed) await reload(ports.db, reader, owned);
-      if (hasFailed || ports.clock.monotonicMs() >= lookAgainMs) {
-        await finishPendingManifests(ports);
-        lookAgainMs = ports.clock.monotonicMs() + leftBehindMs;
-      }
+      const isDue = hasFailed;
       hasFailed = true;
-      const records = await projectChunk(ports, reader, owned, parked, signal);
+      await inserter.catchUp({ isDue });
+      const records = await projectChunk({ ...ports, inserter }, reader, owned, parked, signal);
       hasFailed = false;
       if (ports.watch !== undefined) tellApplied(ports.watch, opened, owned);
       return records;
     },
-    problem: () => owned.problem(),
+    problem: () => owned.problem() ?? inserter.problem(),
     isBroken: () => isBroken,
     close: async () => reader.close(),
   };
@@ -140,14 +135,18 @@ function tellingOfFailure(reader: LogReader, onFailure: () => void): LogReader {
   };
 }
 
+interface ChunkPorts extends ProjectionPorts {
+  readonly inserter: Inserter;
+}
+
 /**
  * The steps of a chunk.
  * 1. Read and classify, 2. lease, open and count: change nothing; whatever fails, the chunk is read again.
  * 3. Commit: see commit-chunk.ts; what is poison is parked in it. From here on the chunk is never folded again.
- * 4. Insert and mark done: see insert-manifests.ts; repeated until it is done, with the committed bytes.
+ * 4. Insert and mark done: see inserter.ts; repeated until it is done, with the committed bytes.
  */
 async function projectChunk(
-  ports: ProjectionPorts,
+  ports: ChunkPorts,
   reader: LogReader,
   owned: OwnedPartitions,
   parked: Map<string, ParkingGuess>,
@@ -160,7 +159,7 @@ async function projectChunk(
 }
 
 async function foldChunk(
-  ports: ProjectionPorts,
+  ports: ChunkPorts,
   reader: LogReader,
   owned: OwnedPartitions,
   parked: Map<string, ParkingGuess>,
@@ -174,7 +173,7 @@ async function foldChunk(
     logParked(ports.logger, { component: 'projection', topic, partition }, plan);
   }
   for (const part of counted) stopWhereBroken(ports.logger, reader, owned, part);
-  if (committed !== undefined) await finishManifest(ports, committed.manifestId, committed.inserts);
+  if (committed !== undefined) await ports.inserter.insert(committed);
   return moved.reduce((sum, { fresh, unusable }) => sum + fresh.length + unusable.length, 0);
 }
 
