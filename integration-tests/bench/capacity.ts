@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Topic, topics } from '@lethe/proto/topics.ts';
+import { repository } from '../temporary-tree.ts';
 import type { Report } from './figure.ts';
 import { shortNumber } from './render.ts';
 import type { StoredBytes } from './stored-bytes.ts';
@@ -26,8 +29,6 @@ const secondsPerDay = 86_400;
 const replicas = 3;
 /** Of an event on the log: as a busy relay batches, and alone. */
 const batched = 500;
-/** Processes that the chart allows: six each of four services, and one each of two. */
-const processes = 26;
 
 const rates = [
   { perSecond: 10, remark: '' },
@@ -182,9 +183,19 @@ export function renderRates({ real, bytes }: CapacityInputs): string {
   );
 }
 
+/** How many pods the chart allows in all. */
+function podsOfTheChart(): number {
+  const file = join(repository, 'charts/lethe/files/services.json');
+  const facts = JSON.parse(readFileSync(file, 'utf8')) as Readonly<
+    Record<string, { readonly podsMax: number }>
+  >;
+  return sumOf(Object.values(facts), ({ podsMax }) => podsMax);
+}
+
 /** What ends first. */
 export function renderBounds({ real }: CapacityInputs): string {
   const cpu = cpuCost(real);
+  const processes = podsOfTheChart();
   const manifest: readonly Topic[] = topics;
   const partitions = manifest.find(({ name }) => name === 'tickets.v1')?.partitions ?? 0;
   const perSecond = (value: number, what = 'events/s') => `${shortNumber(value)} ${what}`;
