@@ -1,7 +1,8 @@
-import type { Admin, Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { SharedAdmin } from './kafka-admin.ts';
 import { createKafkaClient, defaultKafkaTimeouts, type KafkaTimeouts } from './kafka-client.ts';
 import { kafkaError } from './kafka-error.ts';
 import { openKafkaReader } from './kafka-reader.ts';
@@ -54,11 +55,12 @@ class KafkaEventLog implements EventLog {
   readonly #partitions: ReadonlyMap<string, number>;
   readonly #open = new Set<LogReader | PartitionWriter>();
   readonly #tails = new Map<string, KafkaTail>();
-  #admin: Admin | undefined;
+  readonly #admin: SharedAdmin;
   #isClosed = false;
 
   constructor(kafka: Kafka, timeouts: KafkaTimeouts, options: KafkaEventLogOptions) {
     this.#kafka = kafka;
+    this.#admin = new SharedAdmin(kafka);
     this.#timeouts = timeouts;
     this.#options = options;
     this.compactionLagMs = options.ensure?.topicSettings.maxCompactionLagMs;
@@ -118,9 +120,8 @@ class KafkaEventLog implements EventLog {
   async retentionMs(topic: string): Promise<number | undefined> {
     this.#assertOpen();
     try {
-      return await readRetentionMs(await this.#connectedAdmin(), topic);
+      return await this.#admin.ask(async (admin) => readRetentionMs(admin, topic));
     } catch (error) {
-      await this.#forgetAdmin();
       throw kafkaError(error, `asking how long ${topic} keeps records`);
     }
   }
@@ -130,7 +131,7 @@ class KafkaEventLog implements EventLog {
     this.#isClosed = true;
     await Promise.all(Array.from(this.#open, (each) => each.close()));
     await Promise.all(Array.from(this.#tails.values(), (tail) => tail.close()));
-    await this.#forgetAdmin();
+    await this.#admin.close();
   }
 
   #assertOpen(): void {
@@ -159,8 +160,7 @@ class KafkaEventLog implements EventLog {
 
   async #boundsOf(topic: string): Promise<ReadonlyMap<number, OffsetBounds>> {
     try {
-      const admin = await this.#connectedAdmin();
-      const offsets = await admin.fetchTopicOffsets(topic);
+      const offsets = await this.#admin.ask(async (admin) => admin.fetchTopicOffsets(topic));
       return new Map(
         offsets.map(({ partition, low, high }) => [
           partition,
@@ -168,27 +168,7 @@ class KafkaEventLog implements EventLog {
         ]),
       );
     } catch (error) {
-      // A client whose cluster went away may keep brokers that are gone: the next call makes a new one.
-      await this.#forgetAdmin();
       throw kafkaError(error, `asking where ${topic} ends`);
-    }
-  }
-
-  async #connectedAdmin(): Promise<Admin> {
-    if (this.#admin !== undefined) return this.#admin;
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    this.#admin ??= admin;
-    return this.#admin;
-  }
-
-  async #forgetAdmin(): Promise<void> {
-    const admin = this.#admin;
-    this.#admin = undefined;
-    try {
-      await admin?.disconnect();
-    } catch {
-      // It is not used again.
     }
   }
 }
