@@ -14,6 +14,7 @@ import { openKeyringKms } from './kms/keyring-kms.ts';
 import type { Kms } from './kms/port.ts';
 import { monthOf } from './domain/months.ts';
 import { rotateTenant } from './rotate-tenant.ts';
+import { readOtherWraps, replaceOtherWrap } from './store/rotation.ts';
 import { createKeysCaller, createTenant, fence, type KeysCaller } from './testing/keys-caller.ts';
 import {
   createKeysWorld,
@@ -131,6 +132,20 @@ describe('rotateTenant', () => {
     const unwrapFails = (error: unknown): boolean =>
       error instanceof ServiceError && error.reason === 'KMS_UNWRAP_FAILED';
     await assert.rejects(keys.kms.unwrap(acme, stolen.wrapped), unwrapFails);
+  });
+
+  it('keeps the wraps of a later rotation that overtook it', async () => {
+    const before = [await tokenKey(), await contributorKey()];
+    const { tenantNumber } = await portsOf(keys.kms).keyrings.of(acme);
+    const read = await readOtherWraps(world.db, tenantNumber);
+    assert.equal(read.length, 2);
+    await rotateTenant(portsOf(keys.kms), acme);
+    for (const { thing, wrapped } of read) {
+      if (thing.what === 'data-key') continue;
+      const wraps = { before: wrapped, after: randomBytes(60) };
+      await replaceOtherWrap(world.db, tenantNumber, thing, wraps);
+    }
+    assert.deepEqual([await tokenKey(), await contributorKey()], before);
   });
 
   it('does not bring back what was erased while it ran', async () => {

@@ -110,7 +110,7 @@ async function rewrapOthers(db: Kysely<KeysSchema>, keyring: TenantKeyring): Pro
   for (const { thing, wrapped } of await readOtherWraps(db, keyring.tenantNumber)) {
     if (thing.what === 'data-key' || keyring.isUnderNewest(thing, wrapped)) continue;
     const after = rewrap(keyring, thing, wrapped);
-    await replaceOtherWrap(db, keyring.tenantNumber, thing, after);
+    await replaceOtherWrap(db, keyring.tenantNumber, thing, { before: wrapped, after });
   }
 }
 

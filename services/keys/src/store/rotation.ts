@@ -151,18 +151,19 @@ export async function readOtherWraps(
   ];
 }
 
-/** As replaceDataKeyWraps, for the others. */
+/** As replaceDataKeyWraps, for the others: of two rotations at once the slower must not put back its older wrap. */
 export async function replaceOtherWrap(
   db: Kysely<KeysSchema>,
   tenantNumber: number,
   thing: Exclude<WrappedThing, { what: 'data-key' }>,
-  after: Buffer,
+  { before, after }: Omit<Rewrapped, 'place'>,
 ): Promise<void> {
   if (thing.what === 'token-key') {
     await db
       .updateTable('tenants')
       .set({ token_key: after })
       .where('tenant_number', '=', tenantNumber)
+      .where('token_key', '=', before)
       .execute();
     return;
   }
@@ -171,5 +172,6 @@ export async function replaceOtherWrap(
     .set({ wrapped: after })
     .where('tenant_number', '=', tenantNumber)
     .where('month', '=', thing.month)
+    .where('wrapped', '=', before)
     .execute();
 }
