@@ -108,6 +108,7 @@ async function buildOne(
     REVISION: context.revision,
     SOURCE: wish.source,
     SOURCE_DATE_EPOCH: context.epochS,
+    BUILDPLATFORM: await docker('version', '--format', '{{.Server.Os}}/{{.Server.Arch}}'),
     BASE: bases.base,
     BUILDER: bases.builder,
   };

@@ -141,6 +141,15 @@ describe('what goes into an image', () => {
       assert.ok(!isPushable(prefix), prefix);
   });
 
+  it('is built for every platform by the processor that builds: nothing runs on the target', () => {
+    const dockerfile = readFileSync('deploy/images/Dockerfile', 'utf8');
+    const [, ...stages] = dockerfile.split(/^(?=FROM )/m);
+    const running = stages.filter((stage) => /^RUN /m.test(stage));
+    assert.equal(running.length, 1);
+    assert.match(running[0] ?? '', /^FROM --platform=\$\{BUILDPLATFORM\} /);
+    assert.doesNotMatch(stages.at(-1) ?? '', /^RUN /m);
+  });
+
   it('stands on images that are pinned by digest', () => {
     const dockerfile = readFileSync('deploy/images/Dockerfile', 'utf8');
     const defaults = [...dockerfile.matchAll(/^ARG (?:BUILDER|BASE)=(.*)$/gm)].map(
