@@ -64,6 +64,7 @@ interface Rooms {
   readonly persons: PersonResolver;
   readonly watchers: Watchers;
   readonly wakeRelay: () => void;
+  readonly traceContext: (() => Buffer | undefined) | undefined;
 }
 
 /** Composes the privacy service; nothing runs before `start`. Throws CONFIG_INVALID for a wrong signing key. */
@@ -97,7 +98,8 @@ export function createPrivacy(config: PrivacyConfig, ports: PrivacyPorts): Servi
     'erasure-driver': () => driver.problem(),
     relay: () => relay.problem(),
   });
-  const rooms = { ports, steps, writer, persons, watchers, wakeRelay: () => relay.wake() };
+  const wakeRelay = () => relay.wake();
+  const rooms = { ports, steps, writer, persons, watchers, wakeRelay, traceContext };
   return {
     publicApi: [publicRegistration(rooms)],
     internalApi: internalRegistrations(rooms),
@@ -125,6 +127,7 @@ function publicRegistration(rooms: Rooms): ServiceRegistration {
       clock,
       randomBytes,
       onEnqueued: rooms.wakeRelay,
+      ...(rooms.traceContext === undefined ? {} : { traceContext: rooms.traceContext }),
     }),
     listTenants: listTenants(db),
     requestErasure: requestErasure({

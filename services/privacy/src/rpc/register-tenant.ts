@@ -36,6 +36,8 @@ export interface RegisterTenantPorts {
   readonly randomBytes: RandomBytes;
   /** After the commit of TenantRegistered. */
   readonly onEnqueued: () => void;
+  /** See lethe.log.v1.Record; absent without telemetry. */
+  readonly traceContext?: () => Buffer | undefined;
 }
 
 function parseRequest({ tenantId, settings }: RegisterTenantRequest): {
@@ -97,6 +99,7 @@ async function commitRegistration(ports: RegisterTenantPorts, tenant: Tenant): P
       eventId: newUuid(ports.clock, ports.randomBytes),
       event: { $case: 'tenantRegistered', value: registered },
       recordedAtMs,
+      traceContext: ports.traceContext?.(),
     });
     await enqueue(tx, privacyTopic, [row]);
     return true;
