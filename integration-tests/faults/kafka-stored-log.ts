@@ -83,11 +83,18 @@ function takeBatch(place: Place, { entries }: LogBatch, keepsBoxes: boolean): St
       place.records.delete(recordKey);
       continue;
     }
-    const { header, parts } = LogRecord.decode(entry.value);
+    const { header, parts, traceContext } = LogRecord.decode(entry.value);
     if (header === undefined) throw new Error('a record on the log has no header');
     const { topic, partition } = place;
     const boxes = keepsBoxes ? parts.map(({ box }) => Buffer.from(box)) : [];
-    const record = { topic, partition, sequence: entry.sequence, header, boxes };
+    const record = {
+      topic,
+      partition,
+      sequence: entry.sequence,
+      header,
+      boxes,
+      traceContext: Buffer.from(traceContext),
+    };
     if (place.records.has(recordKey)) repeated.push(record);
     else place.records.set(recordKey, record);
     if (entry.sequence > place.lastSequence) place.lastSequence = entry.sequence;

@@ -9,6 +9,8 @@ export interface StoredRecord {
   readonly sequence: bigint;
   readonly header: RecordHeader;
   readonly boxes: readonly Buffer[];
+  /** As bytes; empty unless its trace is recorded. */
+  readonly traceContext: Buffer;
 }
 
 export interface StoredPartition {
@@ -54,7 +56,7 @@ function recordsIn(db: DatabaseSync): readonly StoredRecord[] {
   );
   select.setReadBigInts(true);
   return select.all().map((row) => {
-    const { header, parts } = LogRecord.decode(row['value'] as Uint8Array);
+    const { header, parts, traceContext } = LogRecord.decode(row['value'] as Uint8Array);
     if (header === undefined) throw new Error('a record on the log has no header');
     return {
       topic: String(row['topic']),
@@ -62,6 +64,7 @@ function recordsIn(db: DatabaseSync): readonly StoredRecord[] {
       sequence: row['sequence'] as bigint,
       header,
       boxes: parts.map(({ box }) => Buffer.from(box)),
+      traceContext: Buffer.from(traceContext),
     };
   });
 }
