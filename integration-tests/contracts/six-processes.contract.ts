@@ -61,7 +61,7 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
 
   it('take every event while each of them is stopped and started in turn', async () => {
     const send = async () => await lethe('generate', '--send', ...helpDesk);
-    // The command gives up when a service is away for longer than some seconds, as one without a second process is.
+    // The command gives up when a service is away for longer than two minutes.
     const sendUntilSent = async (): Promise<void> => {
       const { exitCode, stderr } = await send();
       assert.ok(exitCode === 0 || exitCode === unreachable, stderr);
