@@ -21,9 +21,18 @@ export interface EventWay {
 export function wayOf(record: StoredRecord, spans: readonly ReceivedSpan[]): EventWay | string {
   const context = parseTraceContext(record.traceContext);
   if (context === undefined) return 'the record has no trace';
-  const byId = new Map(spans.map((span) => [span.spanId, span]));
-  const append = byId.get(context.spanId);
+  const append = spans.find(({ spanId }) => spanId === context.spanId);
   if (append?.name !== 'append') return 'no span of its append';
+  return wayFrom(append, spans, (span) => holds(span, record));
+}
+
+/** The same of any event of an append; `publishes` says which batches of the relay count. */
+export function wayFrom(
+  append: ReceivedSpan,
+  spans: readonly ReceivedSpan[],
+  publishes: (span: ReceivedSpan) => boolean = () => true,
+): EventWay | string {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
   const call = byId.get(append.parentId);
   if (call?.kind !== 'server') return 'the append lies in no call';
   const stream = call.links.map((id) => byId.get(id)).find((span) => span?.kind === 'server');
@@ -31,7 +40,7 @@ export function wayOf(record: StoredRecord, spans: readonly ReceivedSpan[]): Eve
   const follows = ({ parentId, links }: ReceivedSpan) =>
     parentId === append.spanId || links.includes(append.spanId);
   const publish = spans.find(
-    (span) => span.name === 'relay publish' && follows(span) && holds(span, record),
+    (span) => span.name === 'relay publish' && follows(span) && publishes(span),
   );
   if (publish === undefined) return 'no span of its way to the log';
   const chunk = spans.find((span) => span.name === 'project chunk' && follows(span));

@@ -4,8 +4,9 @@ import { metrics } from '../../deploy/telemetry/catalogue.ts';
 import { allowedAttributes } from '../../deploy/telemetry/collector.ts';
 import { createByteSearch } from '../harness/byte-patterns.ts';
 import { jsonLines, runLethe } from '../harness/lethe.ts';
-import type { OtlpReceiver, ReceivedSpan } from '../harness/otlp-receiver.ts';
+import type { OtlpReceiver } from '../harness/otlp-receiver.ts';
 import { touredWorld, touredWorldTimeoutMs, type TouredWorld } from '../harness/toured-world.ts';
+import { wayFrom } from './event-way.ts';
 
 /** What one process without TLS of its own cannot have; six processes have it (contracts/six-processes). */
 const notInStandalone = new Set(['lethe.tls.certificate.lifetime']);
@@ -44,10 +45,15 @@ describe('what a tour tells by OpenTelemetry', () => {
     assert.deepEqual([...services].toSorted(), expected);
   });
 
-  it('is one trace from the append to the cell of the ledger, without a gap', () => {
-    const traces = Map.groupBy(telemetry.spans(), ({ traceId }) => traceId);
-    const whole = [...traces.values()].filter(isWhole);
-    assert.ok(whole.length > 0, `${traces.size} traces`);
+  it('is the way of an event from its call to the cell of the ledger', () => {
+    const spans = telemetry.spans();
+    const appends = spans.filter(({ name }) => name === 'append');
+    const ways = appends.map((append) => wayFrom(append, spans));
+    // A busy machine may have dropped spans; that every event has its whole way is for suites without load.
+    assert.ok(
+      ways.some((way) => typeof way !== 'string'),
+      [...new Set(ways)].join('; '),
+    );
   });
 
   it('is links where a batch holds events of several traces', () => {
@@ -108,11 +114,3 @@ describe('what a tour tells by OpenTelemetry', () => {
     assert.ok(createByteSearch([world.showcase.tenantId]).in(bytes).length > 0);
   });
 });
-
-function isWhole(spans: readonly ReceivedSpan[]): boolean {
-  const names = new Set(spans.map(({ name }) => name));
-  const ids = new Set(spans.map(({ spanId }) => spanId));
-  const steps = ['append', 'relay publish', 'project chunk', 'ledger insert'];
-  const hasNoGap = spans.every(({ parentId }) => parentId === '' || ids.has(parentId));
-  return steps.every((step) => names.has(step)) && hasNoGap;
-}

@@ -11,15 +11,17 @@ import { createLedger } from './ledger.ts';
 const canary = 'ada@canary.example';
 
 describe('a ClickHouse server that refuses', () => {
-  let server: Server | undefined;
+  const servers: Server[] = [];
   afterEach(() => {
-    server?.closeAllConnections();
-    server?.close();
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   /** What the ledger makes of a statement at such a server. */
   const failureAt = async (listening: Server, scheme: 'http' | 'https'): Promise<ServiceError> => {
-    server = listening;
+    servers.push(listening);
     await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
     const { port } = listening.address() as AddressInfo;
     const config = {
@@ -83,7 +85,6 @@ describe('a ClickHouse server that refuses', () => {
 
   it('for now may be asked again; a statement that it does not understand is a defect', async () => {
     assert.equal((await refusing(252, 'TOO_MANY_PARTS')).reason, 'STORE_UNAVAILABLE');
-    server?.close();
     assert.equal((await refusing(62, 'SYNTAX_ERROR')).reason, 'INTERNAL_DEFECT');
   });
 });

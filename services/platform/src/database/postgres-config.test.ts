@@ -77,10 +77,10 @@ describe('errors of the PostgreSQL driver', () => {
     }
   });
 
-  it('are CONFIG_INVALID when TLS does not come about', () => {
+  it('are STORE_ACCESS_DENIED when TLS does not come about', () => {
     const refused = new Error('The server does not support SSL connections');
     for (const error of [withCode('SELF_SIGNED_CERT_IN_CHAIN'), refused]) {
-      assert.equal(Reflect.get(Object(postgresError(error)), 'reason'), 'CONFIG_INVALID');
+      assert.equal(Reflect.get(Object(postgresError(error)), 'reason'), 'STORE_ACCESS_DENIED');
     }
   });
 
