@@ -50,10 +50,8 @@ describe('what a tour tells by OpenTelemetry', () => {
     const appends = spans.filter(({ name }) => name === 'append');
     const ways = appends.map((append) => wayFrom(append, spans));
     // A busy machine may have dropped spans; that every event has its whole way is for suites without load.
-    assert.ok(
-      ways.some((way) => typeof way !== 'string'),
-      [...new Set(ways)].join('; '),
-    );
+    const gaps = ways.filter((way) => typeof way === 'string');
+    assert.ok(gaps.length < ways.length, [...new Set(gaps)].join('; '));
   });
 
   it('is links where a batch holds events of several traces', () => {
