@@ -164,11 +164,13 @@ class MemoryReader implements LogReader {
   }
 
   /**
-   * The one before the last: a later entry tells of it. Never the same one twice: what a log withholds again when it is
-   * read again is lost, and a partition that stops there is right.
+   * The one before the last, if that tells of it: a tombstone record does not, and once a checkpoint is behind both nobody
+   * reads there again. Never the same one twice. What a log withholds so is lost, and a partition that stops there is
+   * right.
    */
   #leaveOut({ topic, partition }: TopicPartition, read: LogEntry[]): LogEntry[] {
-    const left = read.length > 2 ? read.at(-2) : undefined;
+    const isTold = read.length > 2 && read.at(-1)?.kind !== 'tombstone';
+    const left = isTold ? read.at(-2) : undefined;
     const name = `${topic}/${partition}/${left?.offset}`;
     if (left === undefined || this.#leftOut.has(name)) return read;
     this.#leftOut.add(name);
