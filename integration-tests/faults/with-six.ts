@@ -23,11 +23,11 @@ export interface WorldWish {
   readonly callTimeoutMs?: number;
 }
 
-/** Starts all, works, ends all; whatever is thrown, nothing is left running but what is answered. */
-export async function withSix<Result>(
+/** Starts all, works, ends all; whatever is thrown, nothing is left running; what is, is a violation. */
+export async function withSix<Result extends { readonly violations: readonly string[] }>(
   { vaultBinary, say, env = {}, callTimeoutMs }: WorldWish,
   work: (world: World) => Promise<Result>,
-): Promise<{ readonly result: Result; readonly processesLeft: readonly number[] }> {
+): Promise<Result & { readonly processesLeft: readonly number[] }> {
   const six = await startSixProcesses({ vaultBinary, env });
   const pids = new Set<number>();
   const services = new Map<ServiceName, Supervised>();
@@ -46,7 +46,9 @@ export async function withSix<Result>(
     }
     await six.stop();
   }
-  return { result, processesLeft: processesLeft(pids, folders) };
+  const left = processesLeft(pids, folders);
+  const violations = [...result.violations, ...left.map((pid) => `process ${pid} is left over`)];
+  return { ...result, processesLeft: left, violations };
 }
 
 /** For the report. */

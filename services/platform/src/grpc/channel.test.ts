@@ -19,7 +19,7 @@ import { createTemporaryFolder, type TemporaryFolder } from '../testing/temporar
 import { identityOf } from '../tls/service-identity.ts';
 import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
 import { type Channels, openChannels } from './channel.ts';
-import { type NetworkSubject, peersContract } from './contract.ts';
+import { type NetworkSubject, peersContract } from '../testing/contract-peers.ts';
 import type { Peer, ServiceRegistration } from './handler.ts';
 import { registerService } from './register.ts';
 import { ReloadingServerCredentials } from './server-credentials.ts';

@@ -7,7 +7,7 @@ import {
 import { DatabaseError } from '../database/database-error.ts';
 import { failureFields } from '../errors/failure.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { peersContract } from './contract.ts';
+import { peersContract } from '../testing/contract-peers.ts';
 import { createInProcessNetwork } from './in-process.ts';
 import { registerService } from './register.ts';
 

@@ -14,10 +14,8 @@ import type { CallContext, RegisteredMethod, ServiceRegistration } from './handl
 import { createInProcessNetwork } from './in-process.ts';
 import { registerService } from './register.ts';
 import { tracedPeers, tracedService } from './traced-calls.ts';
+import { refuse, refusingKeys } from '../testing/refusing-keys.ts';
 
-const refuse = async (): Promise<never> => {
-  throw new ServiceError('INTERNAL_DEFECT');
-};
 const append = { name: 'append', kind: 'internal' } as const;
 const message: StreamTicketEventsRequest = { events: [] };
 
@@ -163,16 +161,7 @@ describe('calls in spans', () => {
     const watching = () => {
       const network = createInProcessNetwork();
       const handlers = {
-        createTenant: refuse,
-        lease: refuse,
-        leaseTokenKey: refuse,
-        leaseContributorKey: refuse,
-        resolvePersons: refuse,
-        acknowledgeRevocation: refuse,
-        fence: refuse,
-        previewFence: refuse,
-        unreadableStatus: refuse,
-        contributors: refuse,
+        ...refusingKeys,
         watchRevocations: async function* ({ holderId }: { readonly holderId: string }) {
           for (let id = 0n; id < 2n; id += 1n) {
             await spans.telemetry.inSpan(append, async () => undefined);

@@ -13,7 +13,6 @@ import type { ServiceName } from '@lethe/proto/access.ts';
 import { KeyServiceService } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { UsageServiceService } from '@lethe/proto/gen/lethe/usage/v1/service.ts';
 import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts';
-import { ServiceError } from '../errors/service-error.ts';
 import { openChannels } from '../grpc/channel.ts';
 import { publicLimits } from '../grpc/limits.ts';
 import type { MethodDefinition } from '../grpc/handler.ts';
@@ -27,13 +26,11 @@ import { until } from '../testing/until.ts';
 import { identityOf } from '../tls/service-identity.ts';
 import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
 import { openServicePorts, type ServicePorts } from './service-ports.ts';
+import { refusingKeys } from '../testing/refusing-keys.ts';
 
 const logger = createLogger({ service: 'test', level: 'silent' });
 const authority = createCertificateAuthority();
 const issuer = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
-const refuse = async (): Promise<never> => {
-  throw new ServiceError('INTERNAL_DEFECT');
-};
 const { heads, missing } = SequenceServiceService;
 const { appendUsageEvents, streamUsageEvents } = UsageServiceService;
 const nothingMissing = { topic: 'usage.v1', partition: 0, fromSequence: 1n, toSequence: 1n };
@@ -67,16 +64,7 @@ describe('the ports of a service', () => {
         },
       }),
       registerService(KeyServiceService, {
-        createTenant: refuse,
-        lease: refuse,
-        leaseTokenKey: refuse,
-        leaseContributorKey: refuse,
-        resolvePersons: refuse,
-        acknowledgeRevocation: refuse,
-        fence: refuse,
-        previewFence: refuse,
-        unreadableStatus: refuse,
-        contributors: refuse,
+        ...refusingKeys,
         watchRevocations: async function* (_request, { signal }) {
           yield { revocationId: 0n, tenantId: '', scopes: [] };
           await new Promise((resolve) => signal.addEventListener('abort', resolve));

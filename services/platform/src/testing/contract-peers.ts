@@ -5,8 +5,9 @@ import { SequenceServiceService } from '@lethe/proto/gen/lethe/log/v1/service.ts
 import { DatabaseError } from '../database/database-error.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { isTransient } from '../retry/is-transient.ts';
-import type { CallContext, Peers, ServiceRegistration } from './handler.ts';
-import { registerService } from './register.ts';
+import type { CallContext, Peers, ServiceRegistration } from '../grpc/handler.ts';
+import { registerService } from '../grpc/register.ts';
+import { refusingKeys } from './refusing-keys.ts';
 
 /** Services that call each other, however that is done. */
 export interface NetworkSubject {
@@ -219,20 +220,3 @@ export function peersContract(name: string, create: () => Promise<NetworkSubject
     });
   });
 }
-
-const refuse = async (): Promise<never> => {
-  throw new ServiceError('INTERNAL_DEFECT');
-};
-
-const refusingKeys = {
-  createTenant: refuse,
-  lease: refuse,
-  leaseTokenKey: refuse,
-  leaseContributorKey: refuse,
-  resolvePersons: refuse,
-  acknowledgeRevocation: refuse,
-  fence: refuse,
-  previewFence: refuse,
-  unreadableStatus: refuse,
-  contributors: refuse,
-};
