@@ -39,7 +39,7 @@ interface PodList {
 
 describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP and Vault beside it', function () {
   this.timeout(1_800_000);
-  const given: ClusterGiven = readGiven(process.env['LETHE_CLUSTER']);
+  const given = readGiven<ClusterGiven>(process.env['LETHE_CLUSTER']);
   const report = createReport(given.reportFile);
   const keeper = createProcessKeeper();
   const folder = makeFolder();

@@ -1,18 +1,33 @@
-/** What `run.ts` hands to the suite. */
-export interface ClusterGiven {
-  readonly kubeconfig: string;
-  readonly helm: string;
-  readonly kubectl: string;
+/** What a runner hands to its suite. */
+export interface NodeGiven {
   /** Of the node. */
   readonly address: string;
   readonly vaultBinary: string;
-  /** By image. */
-  readonly digests: Readonly<Record<string, string>>;
   /** Undefined: no report is written. */
   readonly reportFile?: string;
 }
 
-export function readGiven(text: string | undefined): ClusterGiven {
+/** Of `run.ts`. */
+export interface ClusterGiven extends NodeGiven {
+  readonly kubeconfig: string;
+  readonly helm: string;
+  readonly kubectl: string;
+  /** By image. */
+  readonly digests: Readonly<Record<string, string>>;
+}
+
+/** Of `run-page.ts`. */
+export interface PageGiven extends NodeGiven {
+  /** A clone in which nothing was done yet. */
+  readonly checkout: string;
+  /** Of the person who types: kubectl, helm and docker are found and reach what they shall. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A process in the network of the machine. */
+  readonly outsidePid: number;
+}
+
+/** What the runner left in the environment. */
+export function readGiven<Given extends NodeGiven>(text: string | undefined): Given {
   if (text === undefined) throw new Error('run npm run test:cluster, which starts the node');
-  return JSON.parse(text) as ClusterGiven;
+  return JSON.parse(text) as Given;
 }

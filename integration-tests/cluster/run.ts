@@ -2,21 +2,18 @@
  * `npm run test:cluster`: builds the images, starts a Kubernetes with a real node, loads them and runs the suite in its
  * network. `--help` says what it needs.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildImages, prepareBuild } from '../../deploy/images/build-images.ts';
 import { dockerCommand } from '../../deploy/images/docker-command.ts';
 import { imageWishes } from '../../deploy/images/image-names.ts';
-import { startLocalDocker, whyNoDockerDaemon } from '../../deploy/local/docker.ts';
-import { whyNoKafka } from '../../deploy/local/kafka.ts';
-import { startKubernetesNode, whyNoKubernetesNode } from '../../deploy/local/kubernetes-node.ts';
-import { findPostgresBinaries } from '../../deploy/local/postgres.ts';
+import { startLocalDocker } from '../../deploy/local/docker.ts';
+import { startKubernetesNode } from '../../deploy/local/kubernetes-node.ts';
 import { toolPlaces } from '../../deploy/local/prebuilt-tool.ts';
-import { findVault } from '../../deploy/local/vault-binary.ts';
 import type { ClusterGiven } from './given.ts';
+import { beginReport, refuse, requireAll, runSuite, say, workPrefix } from './run-parts.ts';
 
 const help = `The six images as real pods on a real Kubernetes node, with Kafka, PostgreSQL, the ClickHouse engine over HTTP
 and Vault beside it, all over TLS; helm install, helm test, a tour, a rolling restart.
@@ -31,15 +28,6 @@ Debian, openssl, Java, Maven, PostgreSQL, and docker.io unless --images is given
 
 Exit codes: 0 passed, 1 failed, 2 wrong options or something is missing.
 `;
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function refuse(why: string): never {
-  process.stderr.write(`${why}\n`);
-  process.exit(2);
-}
 
 function readOptions() {
   try {
@@ -88,46 +76,16 @@ function referenceIn(tar: string): string {
   return reference;
 }
 
-async function runSuite(
-  [program, ...args]: readonly [string, ...string[]],
-  settings: Readonly<Record<string, string>>,
-): Promise<number> {
-  const env = { ...process.env, ...settings };
-  const child = spawn(program, args, { env, stdio: 'inherit' });
-  return await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
-  });
-}
-
-const mocha = path.resolve('node_modules/mocha/bin/mocha.js');
 const options = readOptions();
 if (options.help) {
   say(help.trimEnd());
   process.exit(0);
 }
 const places = toolPlaces(process.env);
-const vaultBinary = findVault(places);
-const missing = [
-  whyNoKubernetesNode(places),
-  whyNoKafka(),
-  vaultBinary === undefined ? 'no Vault: LETHE_TOOLS or npm run build:vault' : undefined,
-  findPostgresBinaries() === undefined ? 'no PostgreSQL' : undefined,
-  options.images === undefined ? whyNoDockerDaemon() : undefined,
-].filter((why) => why !== undefined);
-if (missing.length > 0 || vaultBinary === undefined) refuse(missing.join('\n'));
-
-const work = mkdtempSync(path.join(tmpdir(), 'lethe-cluster-'));
+const vaultBinary = requireAll(places, { docker: options.images === undefined });
+const work = mkdtempSync(workPrefix);
 const imageFolder = options.images ?? work;
-const revision = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
-if (options.report !== undefined) {
-  const machine = `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
-  const when = new Date().toISOString().slice(0, 16);
-  writeFileSync(
-    options.report,
-    `## Run of ${when} UTC at ${revision.slice(0, 12)}\n\n- ${machine}\n`,
-  );
-}
+beginReport(options.report);
 try {
   if (options.images === undefined) await buildAll(work, path.join(places.cache, 'npm-images'));
   say('starting Kubernetes with one real node …');
@@ -150,9 +108,7 @@ try {
       digests,
       ...reportFile,
     };
-    const settings = { LETHE_CLUSTER: JSON.stringify(given) };
-    const suite = ['--reporter', 'spec', 'integration-tests/cluster/cluster.suite.ts'];
-    process.exitCode = await runSuite(node.inside([process.execPath, mocha, ...suite]), settings);
+    process.exitCode = await runSuite(node, 'cluster.suite.ts', given);
   } finally {
     await node.stop();
   }

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { identityOf } from '@lethe/platform/tls/service-identity.ts';
@@ -51,7 +51,7 @@ export function issueSecrets(
       'lethe-kafka': { ...logins, 'ca.crt': systems.kafkaAuthority },
       'lethe-clickhouse': { password: systems.clickHousePassword, ...ca },
       'lethe-vault': { 'role-id': systems.roleId, 'secret-id': systems.secretId, ...ca },
-      'lethe-token-issuer': { 'public-key.pem': issuer.publicPem },
+      'lethe-token-issuer': { 'public-key.pem': issuer.publicPem, 'jwks.json': issuer.jwks },
       'lethe-certificate-signing': { 'signing.jwk': signing.jwk },
     },
   };
@@ -68,10 +68,11 @@ export function secretObjects(secrets: ClusterSecrets, namespace: string): strin
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
 
-function ed25519(): { readonly jwk: string; readonly publicPem: string } {
-  const { privateKey } = generateKeyPairSync('ed25519');
+function ed25519() {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   return {
     jwk: JSON.stringify(privateKey.export({ format: 'jwk' })),
-    publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString(),
+    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    jwks: JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'EdDSA' }] }),
   };
 }

@@ -18,19 +18,8 @@ import { imageValues } from '../../deploy/images/push.ts';
 import { kubernetesClients } from '../../deploy/local/helm.ts';
 import { toolPlaces } from '../../deploy/local/prebuilt-tool.ts';
 import { containersOf, ofKind, parseObjects, podsOf } from '../chart/kube-objects.ts';
+import { blocksIn, commandsOfPage, fileWrittenBy, sectionOf } from '../cluster/page.ts';
 import { repository } from '../temporary-tree.ts';
-
-const page = readFileSync(path.join(repository, 'docs/operators/kubernetes.md'), 'utf8');
-
-function sectionOf(title: string): string {
-  const [, after = ''] = page.split(`## ${title}\n`);
-  return after.split('\n## ')[0] ?? '';
-}
-
-/** What a reader copies: each block of a section. */
-function blocksIn(section: string): readonly string[] {
-  return [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block.trim());
-}
 
 /** A here-document counts as the command that it is given to. */
 function commandsIn(block: string): readonly string[] {
@@ -43,7 +32,7 @@ function commandsIn(block: string): readonly string[] {
 
 describe('the way from four endpoints to a running release, as docs/operators/kubernetes.md has it', function () {
   this.timeout(120_000);
-  const blocks = blocksIn(sectionOf('From there to a running release'));
+  const blocks = commandsOfPage();
   const clients = kubernetesClients(toolPlaces(process.env));
   const only = (program: string, word: string): readonly string[] => {
     const found = blocks.filter((each) => each.startsWith(`${program} `) && each.includes(word));
@@ -100,7 +89,7 @@ describe('the way from four endpoints to a running release, as docs/operators/ku
 
   it('renders with exactly these values, and asks for exactly the Secrets that the page names', () => {
     const [given = ''] = blocks.filter((each) => each.startsWith('cat > '));
-    const [, file = '', text = ''] = /^cat > (\S+) <<'END'\n([\s\S]*)^END$/m.exec(given) ?? [];
+    const { name: file, text } = fileWrittenBy(given) ?? { name: '', text: '' };
     writeFileSync(path.join(folder, file), text);
     const building = only('npm', 'run');
     const [prefix = ''] = option(building, 'prefix');
