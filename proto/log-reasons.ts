@@ -11,6 +11,12 @@ export const logReasons = {
     meaning: 'A sequence is neither on the log nor listed as erased by its owner.',
     next: 'Treat it as an incident: the partition has stopped. A data folder is mended by `lethe repair`; see docs/operators/repair.md.',
   },
+  LOG_BEHIND_CHECKPOINT: {
+    code: 'DATA_LOSS',
+    meaning:
+      'The log ends before what the service has read of it: it is an older copy, or one with other offsets.',
+    next: 'Treat it as an incident: bring log and databases to one moment; see docs/operators/disaster-recovery.md.',
+  },
   SERVICE_RUNS: {
     code: 'FAILED_PRECONDITION',
     meaning: 'A process of the service works on the stores that are to be repaired.',

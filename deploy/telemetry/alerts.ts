@@ -28,7 +28,7 @@ const silentServices = serviceNames.map(
   (name) => `absent(${series('lethe.ready')}{job="lethe/${name}"})`,
 );
 const sixAreHeard = `group(${series('lethe.ready')}{job!="lethe/standalone"})`;
-const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LEDGER_AHEAD_OF_TABLE';
+const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LEDGER_AHEAD_OF_TABLE|LOG_BEHIND_CHECKPOINT';
 
 /** The alerts that there are. Bounds are those of design.md and of the settings' defaults. */
 export const alerts: readonly Alert[] = [

@@ -94,6 +94,20 @@ describe('projection', () => {
     await projection.close();
   });
 
+  it('reads nothing of a log that ends before its checkpoints', async () => {
+    await fill(world, 5);
+    const projection = await world.open();
+    await world.drain(projection);
+    await projection.close();
+    await sql`update checkpoints set next_offset = next_offset + 1 where topic = 'usage.v1'`.execute(
+      world.db,
+    );
+    await assert.rejects(world.open(), {
+      reason: 'LOG_BEHIND_CHECKPOINT',
+      problem: 'usage.v1/1 ends at 5, read up to 6',
+    });
+  });
+
   it('gives the same cells when it is killed between any two steps', async function () {
     this.timeout(60_000);
     await fill(world);

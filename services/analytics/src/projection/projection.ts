@@ -1,4 +1,5 @@
 import { compareAndSetCheckpoints, readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
+import { requireLogReaches } from '@lethe/platform/consumer/log-end.ts';
 import { failureText } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { EventLog, LogReader, TopicPartition } from '@lethe/platform/event-log/port.ts';
@@ -85,6 +86,7 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
     topics: ports.topics,
     startAt: async (assigned) => {
       const checkpoints = await loadCheckpoints(ports.db, assigned, owned);
+      await requireLogReaches(ports.eventLog, assigned, checkpoints);
       return checkpoints.map(({ nextOffset }) => nextOffset);
     },
   });

@@ -560,6 +560,44 @@ describe('consumer', function () {
       await assert.rejects(consumer.caughtUp(), { reason: 'INTERNAL_DEFECT' });
     });
 
+    it('stops as a whole when the log ends before its checkpoint: a sequence given again is no duplicate', async () => {
+      await append(zero, 1n, 5n);
+      await append(one, 1n, 2n);
+      const before = create();
+      await before.caughtUp();
+      await before.stop();
+      // An older copy of the log, whose owner went back with it and gives sequences a second time.
+      await testLog.destroy();
+      testLog = openTestLog();
+      log = testLog.log;
+      await append(zero, 1n, 4n);
+      await append(one, 1n, 3n);
+      const consumer = create();
+      await assert.rejects(consumer.caughtUp(), {
+        reason: 'LOG_BEHIND_CHECKPOINT',
+      });
+      assert.equal(consumer.problem(), 'consumer predictions stopped: LOG_BEHIND_CHECKPOINT');
+      const [said] = lines.filter((line) => line['msg'] === 'consumer stopped');
+      assert.equal(said?.['problem'], 'tickets.v1/0 ends at 4, read up to 5');
+      assert.deepEqual(await appliedOf(db, one), upTo(2n));
+    });
+
+    it('reads a copy with other offsets from its start once told to, and skips by sequence what it has', async () => {
+      await append(zero, 1n, 5n);
+      const before = create();
+      await before.caughtUp();
+      await before.stop();
+      await testLog.destroy();
+      testLog = openTestLog();
+      log = testLog.log;
+      await tick(zero, 0n);
+      await append(zero, 1n, 7n);
+      await sql`update checkpoints set next_offset = 0`.execute(db);
+      await create().caughtUp();
+      assert.deepEqual(await appliedOf(db, zero), upTo(7n));
+      assert.deepEqual(await checkpointOf(zero), { sequence: 7n, nextOffset: 8n });
+    });
+
     it('stops as a whole when reading fails for good', async () => {
       const damaged = wrapLog(log, async () => {
         throw new TypeError('column offset holds no integer');

@@ -14,8 +14,8 @@ import { isTransient } from '../retry/is-transient.ts';
 import { consumerNames } from '../telemetry/attributes.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { createCatchUps } from './catch-ups.ts';
-import { readCheckpoints } from './checkpoints.ts';
 import { observeLag } from './lag.ts';
+import { readCheckpointsWithin } from './log-end.ts';
 import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
@@ -239,12 +239,12 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   }
 
   async #assign(partitions: readonly TopicPartition[]): Promise<readonly bigint[]> {
-    const { db, peers, effect, clock, logger, name, random = Math.random } = this.#options;
+    const { db, eventLog, peers, effect, clock, logger, name, parking } = this.#options;
+    const { random = Math.random } = this.#options;
     const stopping = this.#stopping.signal;
-    const { parking } = this.#options;
     const parks = parking === undefined ? {} : { parking };
     const ports = { name, db, peers, effect, clock, random, logger, stopping, ...parks };
-    const checkpoints = await readCheckpoints(db, partitions);
+    const checkpoints = await readCheckpointsWithin(db, eventLog, partitions);
     for (const [index, checkpoint] of checkpoints.entries()) {
       const partition = partitions[index];
       if (partition === undefined) continue;
