@@ -122,7 +122,8 @@ describe('from four endpoints and the named Secrets to a running release, by the
   it('installs the chart, and every service is ready, of the images that were pushed', async () => {
     const said = await typed(next('helm install'), 'inside');
     assert.match(said, /^STATUS: deployed$/m);
-    const columns = '{.metadata.name}{" "}{.status.containerStatuses[0].imageID}{"\\n"}';
+    const state = '.status.containerStatuses[0]';
+    const columns = `{${state}.imageID}{" since "}{${state}.state.running.startedAt}{"\\n"}`;
     const ready = `--selector app.kubernetes.io/instance=${release} --field-selector status.phase=Running`;
     const pods = await shell(
       `kubectl --namespace ${namespace} get pods ${ready} --output 'jsonpath={range .items[*]}${columns}{end}'`,

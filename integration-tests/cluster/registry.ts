@@ -1,5 +1,5 @@
 import { execFile, type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -34,16 +34,24 @@ export async function unpackRegistry(folder: string): Promise<Registry> {
     }),
   );
   const children: ChildProcess[] = [];
+  const said = openSync(path.join(folder, 'registry.log'), 'w');
   return {
     serve: async (inside) => {
       const server = path.join(folder, 'usr/bin/docker-registry');
       const [program, ...args] = inside([server, 'serve', settings]);
-      const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+      const child = spawn(program, args, { stdio: ['ignore', said, said] });
       children.push(child);
+      const ended = new AbortController();
+      child.once('exit', () => ended.abort());
       const ask = ['curl', '--silent', '--show-error', '--fail', '--retry', '40'];
       const patiently = ['--retry-connrefused', '--retry-delay', '1'];
       const [asking, ...question] = inside([...ask, ...patiently, `http://${registryHost}/v2/`]);
-      await run(asking, question);
+      try {
+        await run(asking, question, { signal: ended.signal });
+      } catch (error) {
+        const log = readFileSync(path.join(folder, 'registry.log'), 'utf8').slice(-2_000);
+        throw new Error(`no registry answers: ${log}`, { cause: error });
+      }
     },
     stop: async () => {
       for (const child of children) {
@@ -52,6 +60,7 @@ export async function unpackRegistry(folder: string): Promise<Registry> {
         child.kill();
         await ended;
       }
+      closeSync(said);
     },
   };
 }
