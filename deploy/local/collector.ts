@@ -13,9 +13,11 @@ export interface LocalCollectorWish {
   readonly backend: string;
   /** Gets everything as it came in, before any processor: OTLP over HTTP. */
   readonly copies: string;
+  /** Where it listens; default loopback. */
+  readonly host?: string;
 }
 
-/** A collector with deploy/telemetry/collector.yaml, on loopback. */
+/** A collector with deploy/telemetry/collector.yaml. */
 export interface LocalCollector {
   readonly version: string;
   /** For LETHE_TELEMETRY_ENDPOINT. */
@@ -33,10 +35,10 @@ const startsWithinMs = 60_000;
 const pollMs = 20;
 
 export async function startLocalCollector(wish: LocalCollectorWish): Promise<LocalCollector> {
-  const { binary, backend, copies } = wish;
+  const { binary, backend, copies, host = '127.0.0.1' } = wish;
   const version = execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim();
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-collector-'));
-  const [listen, prometheus] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const [listen, prometheus] = [`${host}:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const more = path.join(folder, 'copies.yaml');
   writeFileSync(more, copiesText(copies));
   let said = '';

@@ -1,41 +1,22 @@
 /** Run by `run.ts` in the node's network namespace. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { serviceNames } from '@lethe/proto/access.ts';
-import { startPathRouter } from '../../deploy/local/path-router.ts';
+import type { PathRouter } from '../../deploy/local/path-router.ts';
 import { mintOf } from '../harness/access-tokens.ts';
 import { runLethe } from '../harness/lethe.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
 import { makeFolder } from '../harness/temporary-folder.ts';
 import { type ClusterGiven, readGiven } from './given.ts';
+import { releaseTools } from './release-tools.ts';
 import { createReport } from './report.ts';
-import { issueSecrets, secretObjects } from './secrets.ts';
+import { secretObjects } from './secrets.ts';
 import { type ClusterSystems, startClusterSystems } from './systems.ts';
 import { clusterValues } from './values.ts';
 
-const run = promisify(execFile);
 const namespace = 'lethe';
-const release = 'lethe';
-const chart = 'charts/lethe';
 const tenant = 'cluster-check';
-const outputBytesMax = 64 * 1024 * 1024;
-
-interface PodList {
-  readonly items: readonly {
-    readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
-    readonly spec: { readonly containers: readonly { readonly image: string }[] };
-    readonly status: {
-      readonly phase: string;
-      readonly containerStatuses?: readonly {
-        readonly ready: boolean;
-        readonly restartCount: number;
-      }[];
-    };
-  }[];
-}
 
 describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP and Vault beside it', function () {
   this.timeout(1_800_000);
@@ -44,64 +25,19 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
   const keeper = createProcessKeeper();
   const folder = makeFolder();
   let systems: ClusterSystems;
-  let router: Awaited<ReturnType<typeof startPathRouter>>;
+  let router: PathRouter | undefined;
+  const tools = releaseTools(given, namespace, folder);
+  const { name: release, here, kubectl, helm, apply, pods } = tools;
 
-  const command = async (program: string, args: readonly string[]): Promise<string> => {
-    try {
-      const options = { maxBuffer: outputBytesMax };
-      const { stdout } = await run(program, ['--kubeconfig', given.kubeconfig, ...args], options);
-      return stdout.trim();
-    } catch (error) {
-      const { stderr, stdout } = error as { readonly stderr?: string; readonly stdout?: string };
-      throw new Error(`${args.slice(0, 2).join(' ')}: ${stdout ?? ''}${stderr ?? ''}`, {
-        cause: error,
-      });
-    }
-  };
-  const kubectl = async (...args: readonly string[]) => await command(given.kubectl, args);
-  const helm = async (...args: readonly string[]) => await command(given.helm, args);
-  const here = ['--namespace', namespace];
-  const apply = async (name: string, text: string) => {
-    const file = path.join(folder, name);
-    writeFileSync(file, text, { mode: 0o600 });
-    return await kubectl('apply', '-f', file);
-  };
-  const pods = async () => {
-    const selector = ['--selector', `app.kubernetes.io/instance=${release}`];
-    const said = await kubectl('get', 'pods', ...here, ...selector, '-o', 'json');
-    const { items } = JSON.parse(said) as PodList;
-    const isService = (name: string | undefined) => serviceNames.some((each) => each === name);
-    return items.filter(({ metadata }) =>
-      isService(metadata.labels['app.kubernetes.io/component']),
-    );
-  };
   const lethe = async (...args: readonly string[]) =>
     await runLethe(keeper, [...args, '--data', folder]);
-  /** What helps whoever reads a run that failed. */
-  const sayPods = async () => {
-    const told = await Promise.allSettled([
-      kubectl('get', 'pods', ...here, '-o', 'wide'),
-      kubectl('get', 'events', ...here, '--sort-by=.lastTimestamp'),
-      ...serviceNames.map((name) =>
-        kubectl('logs', ...here, `deployment/${release}-${name}`, '--tail=15'),
-      ),
-    ]);
-    for (const each of told) console.log(each.status === 'fulfilled' ? each.value : each.reason);
-  };
-
   before(async () => {
     systems = await startClusterSystems(given.address, folder, given.vaultBinary);
     report.line(`${[...systems.versions, 'the ClickHouse engine over HTTP'].join(', ')}, on TLS`);
-    const { secrets } = issueSecrets(systems, namespace, release, folder);
-    await kubectl('create', 'namespace', namespace);
-    const level = 'pod-security.kubernetes.io/enforce=restricted';
-    await kubectl('label', 'namespace', namespace, level);
-    await apply('secrets.json', secretObjects(secrets, namespace));
-    const values = clusterValues(systems, given.address, given.digests);
-    writeFileSync(path.join(folder, 'values.json'), JSON.stringify(values));
+    await tools.prepare(systems);
   });
   afterEach(async function () {
-    if (this.currentTest?.state === 'failed') await sayPods();
+    if (this.currentTest?.state === 'failed') await tools.sayPods();
   });
   after(async () => {
     await keeper.stopAll();
@@ -112,8 +48,7 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
 
   it('become ready after one helm install, pinned by digest, under the restricted level', async () => {
     const startedMs = performance.now();
-    const options = ['-f', path.join(folder, 'values.json'), '--wait', '--timeout', '20m'];
-    await helm('install', release, chart, ...here, ...options);
+    await tools.install(clusterValues(systems, given.address, given.digests));
     report.took('helm install --wait', startedMs);
     const found = await pods();
     const byService = found.map(({ metadata }) => metadata.labels['app.kubernetes.io/component']);
@@ -128,24 +63,7 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
   });
 
   it('answer a client through one address, as an ingress would give it', async () => {
-    const addresses = new Map<string, string>();
-    for (const name of serviceNames) {
-      const jsonPath = ['-o', 'jsonpath={.spec.clusterIP}'];
-      const ip = await kubectl('get', 'service', ...here, `${release}-${name}`, ...jsonPath);
-      addresses.set(name, `${ip}:7480`);
-    }
-    router = await startPathRouter({
-      routes: serviceNames
-        .filter((name) => name !== 'keys')
-        .map((name) => ({
-          prefix: `/lethe.${name}.v1.`,
-          address: () => addresses.get(name) ?? '',
-        })),
-      authorityPem: readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
-      isServing: async () => (await pods()).length === serviceNames.length,
-    });
-    const info = { address: router.address, healthAddress: router.address, pid: process.pid };
-    writeFileSync(path.join(folder, 'server.json'), JSON.stringify(info));
+    router = await tools.openRouter();
     const registered = await lethe('tenant', 'register', tenant);
     assert.equal(registered.exitCode, 0, registered.stderr);
   });
@@ -230,9 +148,7 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
   });
 
   it('are gone after helm uninstall, once they have drained', async () => {
-    await helm('uninstall', release, ...here, '--wait', '--timeout', '10m');
-    const gone = ['--for=delete', '--selector', 'app.kubernetes.io/component in (tickets,keys)'];
-    await kubectl('wait', 'pods', ...here, ...gone, '--timeout=5m');
+    await tools.uninstall();
     const kinds = 'deployments,services,pods,jobs,networkpolicies,poddisruptionbudgets';
     const left = await kubectl('get', kinds, ...here, '-o', 'name');
     assert.doesNotMatch(left, /^(deployment|service)/m);

@@ -14,6 +14,8 @@ export interface ClusterGiven extends NodeGiven {
   readonly kubectl: string;
   /** By image. */
   readonly digests: Readonly<Record<string, string>>;
+  /** Undefined: no trace is looked at, which the runner said aloud. */
+  readonly collectorBinary?: string;
 }
 
 /** Of `run-page.ts`. */

@@ -12,7 +12,7 @@ import { toolPlaces } from '../../deploy/local/prebuilt-tool.ts';
 import { repository } from '../temporary-tree.ts';
 import type { PageGiven } from './given.ts';
 import { unpackRegistry } from './registry.ts';
-import { beginReport, refuse, requireAll, runSuite, say, workPrefix } from './run-parts.ts';
+import { beginReport, refuse, requireAll, runSuites, say, workPrefix } from './run-parts.ts';
 
 const help = `The commands by which docs/operators/kubernetes.md leads from four endpoints to a running release, one after
 another as they stand there, in a fresh clone: images are built and pushed to a registry, a real Kubernetes node pulls
@@ -84,7 +84,7 @@ try {
     outsidePid: process.pid,
     ...(options.report === undefined ? {} : { reportFile: options.report }),
   };
-  process.exitCode = await runSuite(node, 'page.suite.ts', given);
+  process.exitCode = await runSuites(node, ['page.suite.ts'], given);
 } finally {
   for (const end of ends.toReversed()) await end();
 }

@@ -46,11 +46,12 @@ export function beginReport(file: string | undefined): void {
   writeFileSync(file, `## Run of ${when} UTC at ${revision().slice(0, 12)}\n\n- ${machine}\n`);
 }
 
-/** Runs a suite in the node's network with what it is given; answers mocha's exit code. */
-export async function runSuite(node: KubernetesNode, suite: string, given: object) {
+/** Runs suites in the node's network with what they are given; answers mocha's exit code. */
+export async function runSuites(node: KubernetesNode, suites: readonly string[], given: object) {
   const mocha = path.resolve('node_modules/mocha/bin/mocha.js');
-  const file = path.join('integration-tests/cluster', suite);
-  const [program, ...args] = node.inside([process.execPath, mocha, '--reporter', 'spec', file]);
+  const files = suites.map((suite) => path.join('integration-tests/cluster', suite));
+  const command = [process.execPath, mocha, '--reporter', 'spec', ...files];
+  const [program, ...args] = node.inside(command);
   const env = { ...process.env, LETHE_CLUSTER: JSON.stringify(given) };
   const child = spawn(program, args, { env, stdio: 'inherit' });
   return await new Promise<number>((resolve, reject) => {

@@ -9,14 +9,15 @@ import { parseArgs } from 'node:util';
 import { buildImages, prepareBuild } from '../../deploy/images/build-images.ts';
 import { dockerCommand } from '../../deploy/images/docker-command.ts';
 import { imageWishes } from '../../deploy/images/image-names.ts';
+import { findCollector } from '../../deploy/local/collector-binary.ts';
 import { startLocalDocker } from '../../deploy/local/docker.ts';
 import { startKubernetesNode } from '../../deploy/local/kubernetes-node.ts';
 import { toolPlaces } from '../../deploy/local/prebuilt-tool.ts';
 import type { ClusterGiven } from './given.ts';
-import { beginReport, refuse, requireAll, runSuite, say, workPrefix } from './run-parts.ts';
+import { beginReport, refuse, requireAll, runSuites, say, workPrefix } from './run-parts.ts';
 
 const help = `The six images as real pods on a real Kubernetes node, with Kafka, PostgreSQL, the ClickHouse engine over HTTP
-and Vault beside it, all over TLS; helm install, helm test, a tour, a rolling restart.
+and Vault beside it, all over TLS; helm install, helm test, a tour, a rolling restart, the trace of an event.
 
   LETHE_TOOLS=FOLDER npm run test:cluster -- [--images FOLDER] [--report FILE]
 
@@ -24,7 +25,7 @@ and Vault beside it, all over TLS; helm install, helm test, a tour, a rolling re
   --report FILE     what the run says is written there, in Markdown
 
 LETHE_TOOLS names a folder with kube-local, kube-node, coredns, pause and vault, each as it is or as .xz. Needs root on
-Debian, openssl, Java, Maven, PostgreSQL, and docker.io unless --images is given. 15 to 40 minutes on two cores.
+Debian, openssl, Java, Maven, PostgreSQL, and docker.io unless --images is given; npm run build:collector for the trace. 15 to 40 minutes on two cores.
 
 Exit codes: 0 passed, 1 failed, 2 wrong options or something is missing.
 `;
@@ -99,6 +100,10 @@ try {
     }
     const { kubeconfig, helm, kubectl, address } = node;
     const reportFile = options.report === undefined ? {} : { reportFile: options.report };
+    const collectorBinary = findCollector(places);
+    if (collectorBinary === undefined) {
+      say('!!! SKIPPED, NOT CHECKED: no collector (npm run build:collector), so no trace of pods');
+    }
     const given: ClusterGiven = {
       kubeconfig,
       helm,
@@ -107,8 +112,9 @@ try {
       vaultBinary,
       digests,
       ...reportFile,
+      ...(collectorBinary === undefined ? {} : { collectorBinary }),
     };
-    process.exitCode = await runSuite(node, 'cluster.suite.ts', given);
+    process.exitCode = await runSuites(node, ['cluster.suite.ts', 'trace.suite.ts'], given);
   } finally {
     await node.stop();
   }

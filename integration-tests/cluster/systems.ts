@@ -27,6 +27,8 @@ export interface ClusterSystems {
   readonly versions: readonly string[];
   /** `host:port`, TLS and SCRAM-SHA-512. */
   readonly kafka: string;
+  /** Without login or encryption, on the loopback of the node's network. */
+  readonly kafkaOnLoopback: string;
   /** Of its certificate, PEM. */
   readonly kafkaAuthority: string;
   /** TLS and a password. */
@@ -119,7 +121,12 @@ super.users=User:ANONYMOUS
   await admin.createAcls({ acl: kafkaAcls(topics).flatMap(aclEntries) });
   await admin.disconnect();
   const port = Number(broker.address.split(':')[1]);
-  return { kafka: `${host}:${port + 2}`, kafkaAuthority, version: broker.version };
+  return {
+    kafka: `${host}:${port + 2}`,
+    kafkaOnLoopback: broker.address,
+    kafkaAuthority,
+    version: broker.version,
+  };
 }
 
 async function startPostgres(site: Site) {

@@ -6,7 +6,7 @@ export function clusterValues(
   systems: ClusterSystems,
   host: string,
   digests: Readonly<Record<string, string>>,
-): unknown {
+): object {
   const peers = [{ ipBlock: { cidr: `${host}/32` } }];
   const services = serviceNames.map((name): [string, unknown] => [name, { replicas: 1 }]);
   return {

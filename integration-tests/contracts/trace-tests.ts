@@ -55,8 +55,11 @@ const personalTexts = followed.flatMap((id) => [
   id,
 ]);
 
-/** What a system tells a real collector with the project's configuration, and what that passes on. */
-export function traceTests(collectorFile: string, start: StartTraced): void {
+/**
+ * What a system tells a real collector with the project's configuration, and what that passes on. The collector listens
+ * on loopback unless `host` says where.
+ */
+export function traceTests(collectorFile: string, start: StartTraced, host?: string): void {
   let backend: OtlpReceiver;
   let copies: OtlpReceiver;
   let collector: LocalCollector | undefined;
@@ -69,7 +72,8 @@ export function traceTests(collectorFile: string, start: StartTraced): void {
   before(async function () {
     [backend, copies] = [await startOtlpReceiver(), await startOtlpReceiver()];
     const endpoints = { backend: backend.endpoint, copies: copies.endpoint };
-    collector = await startLocalCollector({ binary: collectorFile, ...endpoints });
+    const listens = host === undefined ? {} : { host };
+    collector = await startLocalCollector({ binary: collectorFile, ...endpoints, ...listens });
     console.log(`    ${collector.version}`);
     const started = await start({
       LETHE_TELEMETRY_ENDPOINT: collector.endpoint,
