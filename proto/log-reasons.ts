@@ -15,7 +15,7 @@ export const logReasons = {
     code: 'DATA_LOSS',
     meaning:
       'The log ends before what the service has read of it: it is an older copy, or one with other offsets.',
-    next: 'Treat it as an incident: bring log and databases to one moment; see docs/operators/disaster-recovery.md.',
+    next: 'Treat it as an incident and let nothing append: a data folder is mended by `lethe repair`; else see docs/operators/runbooks/sequence-gap.md.',
   },
   SERVICE_RUNS: {
     code: 'FAILED_PRECONDITION',

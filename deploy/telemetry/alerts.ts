@@ -95,7 +95,7 @@ export const alerts: readonly Alert[] = [
     expr: `max by (job, ${label('lethe.component')}, ${reason}) (${series('lethe.problems')}{${reason}=~"${gapReasons}"}) > 0`,
     for: '0m',
     severity: 'page',
-    summary: `{{ $labels.job }} stopped a partition: {{ $labels.${reason} }}. Records are missing.`,
+    summary: `{{ $labels.job }} stopped reading: {{ $labels.${reason} }}. Records are missing, or a store is older.`,
     runbook: 'sequence-gap',
   },
   {

@@ -35,7 +35,9 @@ function machineNow(): Omit<Machine, 'loadAfter' | 'systems'> {
 
 /** The figures that are wanted; throws for a name that does not exist. */
 function wantedNames(only: string | undefined, isReal: boolean): ReadonlySet<string> {
-  const measurable = measurements.filter(({ isRealOnly }) => isReal || isRealOnly !== true);
+  const measurable = measurements.filter(({ isRealOnly, isEmbeddedOnly }) =>
+    isReal ? isEmbeddedOnly !== true : isRealOnly !== true,
+  );
   const known = new Set(measurable.flatMap(({ figures }) => figures));
   const wanted = new Set(only?.split(',').map((name) => name.trim()) ?? known);
   const unknown = [...wanted].filter((name) => !known.has(name));

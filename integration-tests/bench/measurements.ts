@@ -10,6 +10,8 @@ export interface Measurement {
   readonly needs: readonly SystemKind[];
   /** Whether there is nothing to measure on the embedded stores. */
   readonly isRealOnly?: boolean;
+  /** Whether real systems change nothing of what is measured. */
+  readonly isEmbeddedOnly?: boolean;
   readonly load: () => Promise<Measure>;
 }
 
@@ -30,6 +32,13 @@ export const measurements: readonly Measurement[] = [
       (await import('./replace-sealing.ts')).replaceSealing();
       return (await import('./cpu-per-event.ts')).measureCpuPerEvent;
     },
+  },
+  {
+    figures: ['telemetry', 'telemetry-all'],
+    limitMs: 130_000,
+    needs: [],
+    isEmbeddedOnly: true,
+    load: async () => (await import('./telemetry-cost.ts')).measureTelemetryCost,
   },
   {
     figures: ['append', 'end-to-end', 'append-p99', 'freshness'],

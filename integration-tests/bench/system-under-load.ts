@@ -32,6 +32,7 @@ import {
   type ComposedSystem,
   type GivenStores,
   startComposedSystem,
+  type TelemetryOf,
 } from '../races/composed-system.ts';
 import {
   openRealClickHouse,
@@ -118,10 +119,11 @@ async function openReal(real: RealPlaces): Promise<Stores> {
 export async function startSystemUnderLoad(
   name: string,
   real: RealPlaces | undefined,
+  telemetryOf?: TelemetryOf,
 ): Promise<SystemUnderLoad> {
   const stores = real === undefined ? await openEmbedded() : await openReal(real);
   const { databases, clickHouse } = stores;
-  const system = await startComposedSystem(name, databases, undefined, stores.given);
+  const system = await startComposedSystem(name, databases, undefined, stores.given, telemetryOf);
   const bare = databases.database<BareSchema>('bare');
   await sql`create table bare (value bytea not null)`.execute(bare);
   await sql`alter table bare alter column value set storage external`.execute(bare);

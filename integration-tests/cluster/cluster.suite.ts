@@ -1,17 +1,14 @@
 /** Run by `run.ts` in the node's network namespace. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { serviceNames } from '@lethe/proto/access.ts';
 import type { PathRouter } from '../../deploy/local/path-router.ts';
-import { mintOf } from '../harness/access-tokens.ts';
 import { runLethe } from '../harness/lethe.ts';
 import { createProcessKeeper } from '../harness/processes.ts';
-import { makeFolder } from '../harness/temporary-folder.ts';
+import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
 import { type ClusterGiven, readGiven } from './given.ts';
 import { releaseTools } from './release-tools.ts';
 import { createReport } from './report.ts';
-import { secretObjects } from './secrets.ts';
+import { secretObjects, testSecret } from './secrets.ts';
 import { type ClusterSystems, startClusterSystems } from './systems.ts';
 import { clusterValues } from './values.ts';
 
@@ -20,7 +17,7 @@ const tenant = 'cluster-check';
 
 describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP and Vault beside it', function () {
   this.timeout(1_800_000);
-  const given = readGiven<ClusterGiven>(process.env['LETHE_CLUSTER']);
+  const given = readGiven<ClusterGiven>(process.env['LETHE_CLUSTER'], 'npm run test:cluster');
   const report = createReport(given.reportFile);
   const keeper = createProcessKeeper();
   const folder = makeFolder();
@@ -43,6 +40,7 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
     await keeper.stopAll();
     await router?.close();
     await systems?.stop();
+    removeFolder(folder);
     report.write();
   });
 
@@ -69,21 +67,12 @@ describe('six pods on a real node, with Kafka, PostgreSQL, ClickHouse over HTTP 
   });
 
   it('pass helm test: a ticket appended, read, its person erased, the certificate verified', async () => {
-    const roles = ['writer', 'reader', 'privacy-officer'];
-    const issuer = mintOf(folder);
-    // Nobody has registered this one.
-    const token = issuer.mint({ tenant: 'helm-test', roles, ttlS: 3_600 });
-    const entries = {
-      token,
-      'admin-token': issuer.mint({ roles: ['platform-admin'], ttlS: 3_600 }),
-      'certificate-key.pem': readFileSync(path.join(folder, 'certificate-key.pem'), 'utf8'),
-      'ca.crt': readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
-    };
+    const entries = testSecret(folder);
     await apply('test-secret.json', secretObjects({ 'lethe-test': entries }, namespace));
     const startedMs = performance.now();
     const said = await helm('test', release, ...here, '--logs', '--timeout', '10m');
     report.took('helm test', startedMs);
-    report.block(said.replaceAll(token, '…'));
+    report.block(said.replaceAll(entries.token, '…'));
     assert.match(said, /Phase:\s+Succeeded/);
   });
 

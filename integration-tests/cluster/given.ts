@@ -14,7 +14,7 @@ export interface ClusterGiven extends NodeGiven {
   readonly kubectl: string;
   /** By image. */
   readonly digests: Readonly<Record<string, string>>;
-  /** Undefined: no trace is looked at, which the runner said aloud. */
+  /** Undefined: no trace is looked at, which is said aloud. */
   readonly collectorBinary?: string;
 }
 
@@ -28,8 +28,11 @@ export interface PageGiven extends NodeGiven {
   readonly outsidePid: number;
 }
 
-/** What the runner left in the environment. */
-export function readGiven<Given extends NodeGiven>(text: string | undefined): Given {
-  if (text === undefined) throw new Error('run npm run test:cluster, which starts the node');
+/** What the runner left in the environment; `runner` is the command that does. */
+export function readGiven<Given extends NodeGiven>(
+  text: string | undefined,
+  runner: string,
+): Given {
+  if (text === undefined) throw new Error(`${runner} starts the node that this needs`);
   return JSON.parse(text) as Given;
 }

@@ -1,18 +1,17 @@
 /** Run by `run-page.ts` in the node's network namespace. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { serviceNames } from '@lethe/proto/access.ts';
-import { mintOf } from '../harness/access-tokens.ts';
 import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
 import { type PageGiven, readGiven } from './given.ts';
 import { valuesForHere } from './page-values.ts';
-import { commandsOfPage, fileWrittenBy } from './page.ts';
+import { commandsOf, fileWrittenBy, kubernetesPage } from './page.ts';
 import { registryHost } from './registry.ts';
 import { createReport } from './report.ts';
-import { issueSecrets, secretObjects } from './secrets.ts';
+import { issueSecrets, secretObjects, testSecret } from './secrets.ts';
 import { type ClusterSystems, startClusterSystems } from './systems.ts';
 
 const run = promisify(execFile);
@@ -24,11 +23,12 @@ const linesReported = 40;
 describe('from four endpoints and the named Secrets to a running release, by the commands of the page', function () {
   this.timeout(1_800_000);
   this.bail(true);
-  const given = readGiven<PageGiven>(process.env['LETHE_CLUSTER']);
+  const given = readGiven<PageGiven>(process.env['LETHE_CLUSTER'], 'npm run test:page');
   const report = createReport(given.reportFile);
-  const blocks = commandsOfPage();
+  const blocks = commandsOf(kubernetesPage(given.checkout));
   const folder = makeFolder();
   let systems: ClusterSystems;
+  let token = '';
 
   /** As a person types it, in the checkout; `outside` in the network of the machine, as pods' addresses need the node's. */
   const shell = async (block: string, where: 'outside' | 'inside'): Promise<string> => {
@@ -48,7 +48,8 @@ describe('from four endpoints and the named Secrets to a running release, by the
     const startedMs = performance.now();
     const said = await shell(block, where);
     report.took(`command ${blocks.length - left.length} of ${blocks.length}`, startedMs);
-    report.block(`$ ${block}\n${said.split('\n').slice(-linesReported).join('\n')}`);
+    const end = said.split('\n').slice(-linesReported).join('\n');
+    report.block(`$ ${block}\n${end}`.replaceAll(token, '…'));
     return said;
   };
   const left = [...blocks];
@@ -67,15 +68,9 @@ describe('from four endpoints and the named Secrets to a running release, by the
     assert.ok(blocks.length <= 6, `${blocks.length} commands`);
     systems = await startClusterSystems(given.address, folder, given.vaultBinary);
     report.line(`${[...systems.versions, 'the ClickHouse engine over HTTP'].join(', ')}, on TLS`);
-    const { secrets, certificateKey } = issueSecrets(systems, namespace, release, folder);
-    const issuer = mintOf(folder);
-    const roles = ['writer', 'reader', 'privacy-officer'];
-    const tests = {
-      token: issuer.mint({ tenant: 'helm-test', roles, ttlS: 3_600 }),
-      'admin-token': issuer.mint({ roles: ['platform-admin'], ttlS: 3_600 }),
-      'certificate-key.pem': certificateKey,
-      'ca.crt': readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
-    };
+    const secrets = issueSecrets(systems, namespace, release, folder);
+    const tests = testSecret(folder);
+    token = tests.token;
     mkdirSync(path.join(given.checkout, 'secrets'));
     for (const [name, entries] of Object.entries({ ...secrets, 'lethe-test': tests })) {
       const file = path.join(given.checkout, 'secrets', `${name}.json`);

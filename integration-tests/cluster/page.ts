@@ -2,15 +2,14 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { repository } from '../temporary-tree.ts';
 
-/** Where a reader is led from four endpoints to a running release. */
-export const kubernetesPage = readFileSync(
-  path.join(repository, 'docs/operators/kubernetes.md'),
-  'utf8',
-);
+/** The page that leads a reader from four endpoints to a running release, as a checkout has it. */
+export function kubernetesPage(checkout: string = repository): string {
+  return readFileSync(path.join(checkout, 'docs/operators/kubernetes.md'), 'utf8');
+}
 
 /** The section under a title. */
-export function sectionOf(title: string): string {
-  const [, after = ''] = kubernetesPage.split(`## ${title}\n`);
+export function sectionOf(page: string, title: string): string {
+  const [, after = ''] = page.split(`## ${title}\n`);
   return after.split('\n## ')[0] ?? '';
 }
 
@@ -20,8 +19,8 @@ export function blocksIn(section: string): readonly string[] {
 }
 
 /** The commands, each a block to be copied. */
-export function commandsOfPage(): readonly string[] {
-  return blocksIn(sectionOf('From there to a running release'));
+export function commandsOf(page: string): readonly string[] {
+  return blocksIn(sectionOf(page, 'From there to a running release'));
 }
 
 export interface GivenFile {

@@ -38,11 +38,14 @@ export async function unpackRegistry(folder: string): Promise<Registry> {
   return {
     serve: async (inside) => {
       const server = path.join(folder, 'usr/bin/docker-registry');
-      const [program, ...args] = inside([server, 'serve', settings]);
+      // It is told to end when this process dies, whatever of.
+      const tied = ['setpriv', '--pdeathsig', 'TERM', server, 'serve', settings];
+      const [program, ...args] = inside(tied);
       const child = spawn(program, args, { stdio: ['ignore', said, said] });
       children.push(child);
       const ended = new AbortController();
       child.once('exit', () => ended.abort());
+      child.once('error', () => ended.abort());
       const ask = ['curl', '--silent', '--show-error', '--fail', '--retry', '40'];
       const patiently = ['--retry-connrefused', '--retry-delay', '1'];
       const [asking, ...question] = inside([...ask, ...patiently, `http://${registryHost}/v2/`]);

@@ -74,7 +74,7 @@ export function releaseTools(given: ClusterGiven, namespace: string, folder: str
     apply,
     pods,
     prepare: async (systems) => {
-      const { secrets } = issueSecrets(systems, namespace, name, folder);
+      const secrets = issueSecrets(systems, namespace, name, folder);
       await kubectl('create', 'namespace', namespace);
       const level = 'pod-security.kubernetes.io/enforce=restricted';
       await kubectl('label', 'namespace', namespace, level);

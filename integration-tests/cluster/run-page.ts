@@ -24,7 +24,8 @@ added to the second.
   --report FILE     the commands and what they said are written there, in Markdown
 
 LETHE_TOOLS names a folder with kube-local, kube-node, coredns, pause and vault, each as it is or as .xz. Needs root on
-Debian, openssl, curl, Java, Maven, PostgreSQL and docker.io. 10 to 40 minutes on two cores.
+Debian, its packages (docker-registry is unpacked from there), openssl, curl, Java, Maven, PostgreSQL and docker.io. 5 to
+30 minutes on two cores.
 
 Exit codes: 0 passed, 1 failed, 2 wrong options or something is missing.
 `;
@@ -86,5 +87,13 @@ try {
   };
   process.exitCode = await runSuites(node, ['page.suite.ts'], given);
 } finally {
-  for (const end of ends.toReversed()) await end();
+  // One that fails leaves none of the others undone.
+  for (const end of ends.toReversed()) {
+    try {
+      await end();
+    } catch (error) {
+      process.stderr.write(`not all was removed: ${String(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
 }

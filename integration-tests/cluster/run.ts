@@ -25,7 +25,8 @@ and Vault beside it, all over TLS; helm install, helm test, a tour, a rolling re
   --report FILE     what the run says is written there, in Markdown
 
 LETHE_TOOLS names a folder with kube-local, kube-node, coredns, pause and vault, each as it is or as .xz. Needs root on
-Debian, openssl, Java, Maven, PostgreSQL, and docker.io unless --images is given; npm run build:collector for the trace. 15 to 40 minutes on two cores.
+Debian, openssl, Java, Maven, PostgreSQL, docker.io unless --images is given, and for the trace a collector (npm run
+build:collector). 10 to 50 minutes on two cores.
 
 Exit codes: 0 passed, 1 failed, 2 wrong options or something is missing.
 `;
@@ -101,9 +102,6 @@ try {
     const { kubeconfig, helm, kubectl, address } = node;
     const reportFile = options.report === undefined ? {} : { reportFile: options.report };
     const collectorBinary = findCollector(places);
-    if (collectorBinary === undefined) {
-      say('!!! SKIPPED, NOT CHECKED: no collector (npm run build:collector), so no trace of pods');
-    }
     const given: ClusterGiven = {
       kubeconfig,
       helm,

@@ -1,26 +1,24 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { identityOf } from '@lethe/platform/tls/service-identity.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
+import { mintOf } from '../harness/access-tokens.ts';
 import type { ClusterSystems } from './systems.ts';
 
 /** Name, and entries with their text. */
 export type ClusterSecrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-export interface IssuedSecrets {
-  readonly secrets: ClusterSecrets;
-  /** What the chart's `test.existingSecret` has beside a token. */
-  readonly certificateKey: string;
-}
-
-/** What docs/operators/kubernetes.md asks for, of one authority; the issuer's key lies in `folder`, where tokens are made. */
+/**
+ * What docs/operators/kubernetes.md asks for but `lethe-test`, of one authority. The key of the issuer, by which tokens are
+ * made, that of certificates and the authority lie in `folder`.
+ */
 export function issueSecrets(
   systems: ClusterSystems,
   namespace: string,
   release: string,
   folder: string,
-): IssuedSecrets {
+): ClusterSecrets {
   const { authority, passwords } = systems;
   const ca = { 'ca.crt': authority.certificate };
   const pair = (wish: Parameters<typeof authority.issue>[0]) => {
@@ -42,18 +40,27 @@ export function issueSecrets(
   const signing = ed25519();
   writeFileSync(path.join(folder, 'certificate-key.pem'), signing.publicPem);
   return {
-    certificateKey: signing.publicPem,
-    secrets: {
-      ...Object.fromEntries(internal),
-      // "localhost" for the path router, which stands where an ingress would.
-      'lethe-public-tls': pair({ dnsNames: [...names, 'localhost'] }),
-      'lethe-postgresql': { ...logins, ...ca },
-      'lethe-kafka': { ...logins, 'ca.crt': systems.kafkaAuthority },
-      'lethe-clickhouse': { password: systems.clickHousePassword, ...ca },
-      'lethe-vault': { 'role-id': systems.roleId, 'secret-id': systems.secretId, ...ca },
-      'lethe-token-issuer': { 'public-key.pem': issuer.publicPem, 'jwks.json': issuer.jwks },
-      'lethe-certificate-signing': { 'signing.jwk': signing.jwk },
-    },
+    ...Object.fromEntries(internal),
+    // "localhost" for the path router, which stands where an ingress would.
+    'lethe-public-tls': pair({ dnsNames: [...names, 'localhost'] }),
+    'lethe-postgresql': { ...logins, ...ca },
+    'lethe-kafka': { ...logins, 'ca.crt': systems.kafkaAuthority },
+    'lethe-clickhouse': { password: systems.clickHousePassword, ...ca },
+    'lethe-vault': { 'role-id': systems.roleId, 'secret-id': systems.secretId, ...ca },
+    'lethe-token-issuer': { 'public-key.pem': issuer.publicPem, 'jwks.json': issuer.jwks },
+    'lethe-certificate-signing': { 'signing.jwk': signing.jwk },
+  };
+}
+
+/** `lethe-test`, for `helm test`, of what `issueSecrets` left in `folder`: tokens for a tenant that nobody has registered. */
+export function testSecret(folder: string) {
+  const issuer = mintOf(folder);
+  const roles = ['writer', 'reader', 'privacy-officer'];
+  return {
+    token: issuer.mint({ tenant: 'helm-test', roles, ttlS: 3_600 }),
+    'admin-token': issuer.mint({ roles: ['platform-admin'], ttlS: 3_600 }),
+    'certificate-key.pem': readFileSync(path.join(folder, 'certificate-key.pem'), 'utf8'),
+    'ca.crt': readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
   };
 }
 

@@ -1,17 +1,21 @@
 /** Run by `run.ts` in the node's network namespace. */
 import { traceTests } from '../contracts/trace-tests.ts';
 import { readKafkaLog } from '../faults/kafka-stored-log.ts';
-import { makeFolder } from '../harness/temporary-folder.ts';
+import { makeFolder, removeFolder } from '../harness/temporary-folder.ts';
 import { type ClusterGiven, readGiven } from './given.ts';
 import { releaseTools } from './release-tools.ts';
 import { createReport } from './report.ts';
 import { type ClusterSystems, startClusterSystems } from './systems.ts';
 import { clusterValues } from './values.ts';
 
-const given = readGiven<ClusterGiven>(process.env['LETHE_CLUSTER']);
+const given = readGiven<ClusterGiven>(process.env['LETHE_CLUSTER'], 'npm run test:cluster');
 
-// The runner has said it where there is none.
-if (given.collectorBinary !== undefined) {
+if (given.collectorBinary === undefined) {
+  const why = 'no collector (npm run build:collector), so no trace of pods was looked at';
+  const report = createReport(given.reportFile);
+  report.line(`!!! SKIPPED, NOT CHECKED: ${why}`);
+  report.write();
+} else {
   describe('what six pods tell a collector', function () {
     this.timeout(1_800_000);
     const report = createReport(given.reportFile);
@@ -27,7 +31,7 @@ if (given.collectorBinary !== undefined) {
         const started = await startClusterSystems(host, folder, given.vaultBinary);
         systems = started;
         await tools.prepare(started);
-        await tools.install({
+        const values = {
           ...clusterValues(started, host, given.digests),
           telemetry: {
             endpoint: env['LETHE_TELEMETRY_ENDPOINT'],
@@ -35,7 +39,14 @@ if (given.collectorBinary !== undefined) {
             intervalMs: Number(env['LETHE_TELEMETRY_INTERVAL_MS']),
             peers: [{ ipBlock: { cidr: `${host}/32` } }],
           },
-        });
+        };
+        try {
+          await tools.install(values);
+        } catch (error) {
+          report.line('FAILED: helm install');
+          await tools.sayPods();
+          throw error;
+        }
         const router = await tools.openRouter();
         ends.push(async () => await router.close());
         return {
@@ -55,6 +66,7 @@ if (given.collectorBinary !== undefined) {
     after(async () => {
       for (const end of ends) await end();
       await systems?.stop();
+      removeFolder(folder);
       report.write();
     });
   });

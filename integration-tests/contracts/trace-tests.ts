@@ -4,7 +4,7 @@ import { type Canary, listCanaries } from '@lethe/cli/generator/canaries.ts';
 import { type GeneratedTenant, generateHelpDesk } from '@lethe/cli/generator/help-desk.ts';
 import { spanNames } from '@lethe/platform/telemetry/port.ts';
 import { parseTraceContext } from '@lethe/platform/telemetry/trace-context.ts';
-import { methodAccess } from '@lethe/proto/access.ts';
+import { methodAccess, serviceNames } from '@lethe/proto/access.ts';
 import { Grain } from '@lethe/proto/gen/lethe/analytics/v1/service.ts';
 import { PredictionServiceService } from '@lethe/proto/gen/lethe/predictions/v1/service.ts';
 import { ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
@@ -171,6 +171,7 @@ export function traceTests(collectorFile: string, start: StartTraced, host?: str
     await system.end();
     await collector?.stop();
     const spans = backend.spans();
+    assert.deepEqual(new Set(spans.map(({ service }) => service)), new Set(serviceNames));
     const linked = spans.filter(({ links }) => links.length > 1).length;
     console.log(`      ${spans.length} spans, ${linked} of them with several links`);
     assert.ok(linked > 0);

@@ -18,8 +18,10 @@ import { imageValues } from '../../deploy/images/push.ts';
 import { kubernetesClients } from '../../deploy/local/helm.ts';
 import { toolPlaces } from '../../deploy/local/prebuilt-tool.ts';
 import { containersOf, ofKind, parseObjects, podsOf } from '../chart/kube-objects.ts';
-import { blocksIn, commandsOfPage, fileWrittenBy, sectionOf } from '../cluster/page.ts';
+import { blocksIn, commandsOf, fileWrittenBy, kubernetesPage, sectionOf } from '../cluster/page.ts';
 import { repository } from '../temporary-tree.ts';
+
+const page = kubernetesPage();
 
 /** A here-document counts as the command that it is given to. */
 function commandsIn(block: string): readonly string[] {
@@ -32,7 +34,7 @@ function commandsIn(block: string): readonly string[] {
 
 describe('the way from four endpoints to a running release, as docs/operators/kubernetes.md has it', function () {
   this.timeout(120_000);
-  const blocks = commandsOfPage();
+  const blocks = commandsOf(page);
   const clients = kubernetesClients(toolPlaces(process.env));
   const only = (program: string, word: string): readonly string[] => {
     const found = blocks.filter((each) => each.startsWith(`${program} `) && each.includes(word));
@@ -120,7 +122,7 @@ describe('the way from four endpoints to a running release, as docs/operators/ku
   });
 
   it('makes a signing key and its public half by the line that it gives', () => {
-    const [line = ''] = blocksIn(sectionOf('What you bring'));
+    const [line = ''] = blocksIn(sectionOf(page, 'What you bring'));
     const [, script = ''] = /^node -e '(.*)'$/.exec(line) ?? [];
     const own = path.join(folder, 'key');
     mkdirSync(own);
@@ -137,7 +139,9 @@ describe('the way from four endpoints to a running release, as docs/operators/ku
 /** "<Secret> <entry>" of the page's table, with its short cuts written out. */
 function entriesOfPage(): readonly string[] {
   const services = imageWishes.map(({ name }) => name).filter((name) => name !== 'client');
-  const rows = [...sectionOf('What you bring').matchAll(/^\| `(lethe-[^`]+)`[^|]*\| (.*) \|$/gm)];
+  const rows = [
+    ...sectionOf(page, 'What you bring').matchAll(/^\| `(lethe-[^`]+)`[^|]*\| (.*) \|$/gm),
+  ];
   const passwords = 'a password per service under its name';
   let previous: readonly string[] = [];
   return rows.flatMap(([, secret = '', text = '']) => {

@@ -45,6 +45,9 @@ export type GivenStores = Pick<SharedPorts, 'eventLog' | 'clickHouse' | 'kms' | 
   Required<Pick<SharedPorts, 'servers'>> &
   Pick<SharedPorts, 'ledgerDatabase'> & { readonly schemaPrefix?: string };
 
+/** Default: none. */
+export type TelemetryOf = NonNullable<SharedPorts['telemetryOf']>;
+
 /**
  * `databases` are the caller's to close; by default those of the process's tests. `watched` may put something between
  * the services and the log.
@@ -54,6 +57,7 @@ export async function startComposedSystem(
   given?: Databases,
   watched: (log: EventLog) => EventLog = (log) => log,
   stores?: GivenStores,
+  telemetryOf?: TelemetryOf,
 ): Promise<ComposedSystem> {
   const folder = createTemporaryFolder(name);
   const databases = given ?? (await openAnyTestDatabases());
@@ -84,6 +88,7 @@ export async function startComposedSystem(
     env: {},
     ledgerDatabase: freshDatabase(name),
     ...stores,
+    ...(telemetryOf === undefined ? {} : { telemetryOf }),
     eventLog,
     certificateKey: await exportJWK(pair.privateKey),
     network: gates.network,

@@ -145,8 +145,22 @@ export const alertCases: readonly AlertCase[] = [
     fires: [[problem('SEQUENCE_GAP'), '0 1']],
     at: '1m',
     labels: { job: 'lethe/analytics', [component]: 'projection', [reason]: 'SEQUENCE_GAP' },
-    summary: 'lethe/analytics stopped a partition: SEQUENCE_GAP. Records are missing.',
+    summary:
+      'lethe/analytics stopped reading: SEQUENCE_GAP. Records are missing, or a store is older.',
     quiet: [[problem('STORE_UNAVAILABLE'), '0 1']],
+  },
+  {
+    alert: 'LetheSequenceGap',
+    fires: [[problem('LOG_BEHIND_CHECKPOINT'), '0 1']],
+    at: '1m',
+    labels: {
+      job: 'lethe/analytics',
+      [component]: 'projection',
+      [reason]: 'LOG_BEHIND_CHECKPOINT',
+    },
+    summary:
+      'lethe/analytics stopped reading: LOG_BEHIND_CHECKPOINT. Records are missing, or a store is older.',
+    quiet: [[problem('CHECKPOINT_MOVED'), '0 1']],
   },
   {
     alert: 'LetheCoverageGap',

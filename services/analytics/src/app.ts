@@ -9,7 +9,6 @@ import { AnalyticsRebuildServiceService } from '@lethe/proto/gen/lethe/rebuild/v
 import type { TopicName } from '@lethe/proto/topics.ts';
 import { createConsumer } from '@lethe/platform/consumer/consumer.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
-import { failureFields } from '@lethe/platform/errors/failure.ts';
 import type { EventLog } from '@lethe/platform/event-log/port.ts';
 import type { Peers, ServiceRegistration } from '@lethe/platform/grpc/handler.ts';
 import { registerService } from '@lethe/platform/grpc/register.ts';
@@ -17,7 +16,7 @@ import { newUuid } from '@lethe/platform/ids/new-id.ts';
 import { createKeyClient } from '@lethe/platform/key-client/key-client.ts';
 import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
-import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
+import type { Loop } from '@lethe/platform/lifecycle/loop.ts';
 import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
 import type { Service } from '@lethe/platform/lifecycle/service.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
@@ -37,6 +36,7 @@ import { analyticsParking } from './projection/analytics-parking.ts';
 import { type Completeness, createCompleteness } from './projection/completeness.ts';
 import { countParkedEvents } from './projection/parked-count.ts';
 import { openProjection, type Projection } from './projection/projection.ts';
+import { createProjector } from './projection/projector.ts';
 import {
   createReplayEffect,
   finishReplay,
@@ -93,18 +93,12 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
     logger,
     telemetry,
   });
-  const completeness = createCompleteness({
-    topics: countedTopics,
-    peers,
-    insertedSequences: async () => insertedSequences(ports, countedTopics),
-    clock,
-    logger,
-    pollMs: config.completenessPollMs,
-  });
+  const completeness = openCompleteness(config, ports);
   // A rebuild exchanges the ledger's tables between two rounds of the projection.
   const turn = createGate(1);
-  const parts = { ledger, keyClient, turn, progressed: () => completeness.wake() };
-  const projector = createProjector(config, ports, parts);
+  const open = projectionOpener(config, ports, { ledger, keyClient });
+  const progressed = () => completeness.wake();
+  const projector = createProjector({ clock, logger, open, turn, progressed });
   const rebuilding = createRebuilding(ports, { ledger, keyClient, turn });
   const receiptSender = createReceiptSender({ db, peer: peers('privacy'), clock, logger });
   const consumer = createPrivacyConsumer(ports, () => receiptSender.wake());
@@ -139,6 +133,18 @@ export function createAnalytics(config: AnalyticsConfig, ports: AnalyticsPorts):
   };
 }
 
+function openCompleteness(config: AnalyticsConfig, ports: AnalyticsPorts): Completeness {
+  const { peers, clock, logger } = ports;
+  return createCompleteness({
+    topics: countedTopics,
+    peers,
+    insertedSequences: async () => insertedSequences(ports, countedTopics),
+    clock,
+    logger,
+    pollMs: config.completenessPollMs,
+  });
+}
+
 interface ObservedParts {
   readonly projector: Pick<Loop, 'problem'>;
   readonly consumer: Pick<Loop, 'problem'>;
@@ -169,10 +175,7 @@ function createPrivacyConsumer(ports: AnalyticsPorts, onReceipt: () => void) {
 }
 
 /** The rebuild of the ledger, and what one that died has left. */
-function createRebuilding(
-  ports: AnalyticsPorts,
-  parts: Pick<ProjectorParts, 'ledger' | 'keyClient' | 'turn'>,
-) {
+function createRebuilding(ports: AnalyticsPorts, parts: ProjectionParts & { readonly turn: Gate }) {
   const rebuildPorts = { ...ports, ...parts, topics: countedTopics };
   const rpc = createLedgerRebuildRpc(rebuildPorts);
   return {
@@ -185,59 +188,30 @@ function createRebuilding(
   };
 }
 
-interface ProjectorParts {
+interface ProjectionParts {
   readonly ledger: Ledger;
   readonly keyClient: KeyClient;
-  readonly turn: Gate;
-  /** Called after a round that committed something. */
-  readonly progressed: () => void;
 }
 
-/** Runs the projection's rounds one after another; a failed round is followed by a pause and a fresh look. */
-function createProjector(
+/** How the projection is opened, with its telemetry. */
+function projectionOpener(
   config: AnalyticsConfig,
   ports: AnalyticsPorts,
-  { ledger, keyClient, turn, progressed }: ProjectorParts,
-): Pick<Loop, 'start' | 'stop' | 'problem'> {
-  const { clock, logger, randomBytes, telemetry = noTelemetry } = ports;
+  { ledger, keyClient }: ProjectionParts,
+): () => Promise<Projection> {
+  const { clock, randomBytes, telemetry = noTelemetry } = ports;
   const traced = { ...ports, telemetry, topics: countedTopics };
   const watch = createChunkWatch(traced);
-  let projection: Projection | undefined;
-  const loop = createLoop({
-    name: 'projection',
-    clock,
-    // Never slept: a round waits for entries by itself.
-    pollMs: idleMs,
-    run: async (signal) => {
-      if (projection?.isBroken() === true) {
-        await projection.close();
-        projection = undefined;
-      }
-      projection ??= await openProjection({
-        ...ports,
-        ...(watch === undefined ? {} : { watch }),
-        ledger: tracedLedger(ledger, traced),
-        keyClient,
-        createManifestId: () => newUuid(clock, randomBytes),
-        topics: countedTopics,
-        chunk: { recordsMax: config.chunkRecordsMax, fillMs: config.chunkFillMs, idleMs },
-      });
-      const opened = projection;
-      if ((await turn(async () => opened.round(signal))) > 0) progressed();
-      return 'again';
-    },
-    onError: (error, delayMs) => {
-      logger.warn({ component: 'projection', ...failureFields(error), delayMs }, 'a chunk waits');
-    },
-  });
-  return {
-    start: () => loop.start(),
-    stop: async () => {
-      await loop.stop();
-      await projection?.close();
-    },
-    problem: () => projection?.problem() ?? loop.problem(),
-  };
+  return async () =>
+    await openProjection({
+      ...ports,
+      ...(watch === undefined ? {} : { watch }),
+      ledger: tracedLedger(ledger, traced),
+      keyClient,
+      createManifestId: () => newUuid(clock, randomBytes),
+      topics: countedTopics,
+      chunk: { recordsMax: config.chunkRecordsMax, fillMs: config.chunkFillMs, idleMs },
+    });
 }
 
 function publicRegistration(

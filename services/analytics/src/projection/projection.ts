@@ -76,7 +76,7 @@ export interface Projection {
   close(): Promise<void>;
 }
 
-/** Opens the reader at this service's checkpoints. One round at a time. */
+/** Opens the reader at this service's checkpoints; throws LOG_BEHIND_CHECKPOINT. One round at a time. */
 export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
   const owned = new OwnedPartitions();
   const parked = new Map<string, ParkingGuess>();
@@ -86,7 +86,7 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
     topics: ports.topics,
     startAt: async (assigned) => {
       const checkpoints = await loadCheckpoints(ports.db, assigned, owned);
-      await requireLogReaches(ports.eventLog, assigned, checkpoints);
+      await requireLogReaches(ports, assigned, checkpoints);
       return checkpoints.map(({ nextOffset }) => nextOffset);
     },
   });

@@ -23,8 +23,11 @@ export interface TenantKeyrings {
    * that cannot be reached. Throws KMS_KEY_MISSING, KMS_UNWRAP_FAILED.
    */
   verify(): Promise<void>;
-  /** Creates KMS key, tenant key and token key unless they exist. Idempotent, also when called at once. */
-  create(tenantId: TenantId, mayReturn: boolean): Promise<void>;
+  /**
+   * Creates KMS key, tenant key and token key unless they exist; whether this call did. Idempotent, also when called at
+   * once.
+   */
+  create(tenantId: TenantId, mayReturn: boolean): Promise<boolean>;
 }
 
 export interface TenantKeyringsPorts {
@@ -124,8 +127,8 @@ async function createTenant(
   { db, kms, clock, randomBytes }: TenantKeyringsPorts,
   tenantId: TenantId,
   mayReturn: boolean,
-): Promise<void> {
-  if ((await findTenant(db, tenantId)) !== undefined) return;
+): Promise<boolean> {
+  if ((await findTenant(db, tenantId)) !== undefined) return false;
   const secretBytes = randomBytes(32);
   // If the process dies after the KMS has a key and before the row stands, the repeat uses that KMS key.
   const wrappedTenantKey = await wrapWithFirstVersion(kms, tenantId, secretBytes);
@@ -137,7 +140,7 @@ async function createTenant(
   });
   const wrappedTokenKey = keyring.wrap({ what: 'token-key' }, randomBytes(32));
   // Of two calls at once one stores its keys; the other's were never used for anything.
-  await insertTenant(db, {
+  return await insertTenant(db, {
     tenantId,
     mayReturn,
     wrappedTenantKey,

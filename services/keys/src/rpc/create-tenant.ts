@@ -17,7 +17,8 @@ export function createTenantHandler(
   return async (request) => {
     const tenantId = parseTenantId(request.tenantId);
     const mayReturn = request.returningPersons !== ReturningPersons.RETURNING_PERSONS_REFUSE;
-    await context.keyrings.create(tenantId, mayReturn);
+    const isNew = await context.keyrings.create(tenantId, mayReturn);
+    if (isNew) context.holders.noteCreated(tenantId);
     return {};
   };
 }

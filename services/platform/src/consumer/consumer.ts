@@ -15,7 +15,7 @@ import { consumerNames } from '../telemetry/attributes.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { createCatchUps } from './catch-ups.ts';
 import { observeLag } from './lag.ts';
-import { readCheckpointsWithin } from './log-end.ts';
+import { readReachedCheckpoints } from './log-end.ts';
 import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
@@ -71,7 +71,7 @@ export interface Consumer {
 
 /**
  * Composes a consumer (design.md, 3.6). Partitions are independent: each has one batch in flight at most, one that
- * waits or has stopped holds up no other.
+ * waits or has stopped holds up no other. A log that ends before a checkpoint stops them all (log-end.ts).
  */
 export function createConsumer<Schema extends ConsumerSchema, Prepared>(
   options: ConsumerOptions<Schema, Prepared>,
@@ -244,7 +244,8 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
     const stopping = this.#stopping.signal;
     const parks = parking === undefined ? {} : { parking };
     const ports = { name, db, peers, effect, clock, random, logger, stopping, ...parks };
-    const checkpoints = await readCheckpointsWithin(db, eventLog, partitions);
+    const ends = { eventLog, clock, signal: stopping };
+    const checkpoints = await readReachedCheckpoints(db, ends, partitions);
     for (const [index, checkpoint] of checkpoints.entries()) {
       const partition = partitions[index];
       if (partition === undefined) continue;
