@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
-import { createGate } from '../ledger/gate.ts';
+import { createGate } from '@lethe/platform/lifecycle/gate.ts';
 import { createProjectionWorld, type ProjectionWorld } from '../testing/projection-world.ts';
 import { sampleEvent } from '../testing/sample-events.ts';
 import { sealRecord } from '../testing/sealed-records.ts';
