@@ -37,6 +37,7 @@ import { type Completeness, createCompleteness } from './projection/completeness
 import { countParkedEvents } from './projection/parked-count.ts';
 import { openProjection, type Projection } from './projection/projection.ts';
 import { createProjector } from './projection/projector.ts';
+import type { Refused } from './projection/refuse-behind.ts';
 import {
   createReplayEffect,
   finishReplay,
@@ -202,9 +203,11 @@ function projectionOpener(
   const { clock, randomBytes, telemetry = noTelemetry } = ports;
   const traced = { ...ports, telemetry, topics: countedTopics };
   const watch = createChunkWatch(traced);
+  const refused: Refused = new Map();
   return async () =>
     await openProjection({
       ...ports,
+      refused,
       ...(watch === undefined ? {} : { watch }),
       ledger: tracedLedger(ledger, traced),
       keyClient,

@@ -147,24 +147,6 @@ describe('holders', () => {
     assert.deepEqual(holders.unreadable(erasureId), since(endsMs));
   });
 
-  it('waits for no former process in a tenant that this one has made', async () => {
-    holders = createHolders({ clock, leaseTtlMs, formerLeasesMs: 60_000 });
-    holders.noteCreated(erasure.tenantId);
-    watch(tickets);
-    holders.noteLease(tickets);
-    holders.revoke(erasure);
-    assert.deepEqual(holders.unreadable(erasureId), waiting(1));
-    holders.acknowledge(tickets, 1n);
-    assert.deepEqual(holders.unreadable(erasureId), since(clock.nowMs()));
-    const other = {
-      ...erasure,
-      tenantId: 'other' as TenantId,
-      erasureId: `${erasureId}x` as ErasureId,
-    };
-    holders.revoke(other);
-    assert.deepEqual(holders.unreadable(other.erasureId), waiting(2));
-  });
-
   it('counts durations, so that a wall clock that jumps ends nothing early', async () => {
     watch(tickets);
     holders.noteLease(tickets);

@@ -29,11 +29,6 @@ export interface Holders {
    * the signal fires or the holder registers again. Throws SHUTTING_DOWN after `close`.
    */
   watch(holder: HolderName, signal: AbortSignal): AsyncIterable<Revocation>;
-  /**
-   * This process has just made the tenant: no former one can have leased anything of it, and nobody's former lease is
-   * waited for, so that the first erasure of a new installation is as fast as any.
-   */
-  noteCreated(tenantId: TenantId): void;
   /** Before each lease is issued: it may live until a TTL from now. Throws HOLDER_UNREGISTERED. */
   noteLease(holder: HolderName): void;
   acknowledge(holder: HolderName, revocationId: bigint): void;
@@ -77,7 +72,6 @@ export function createHolders(options: HoldersOptions): Holders {
   const formerEndMs = nowMs() + options.formerLeasesMs;
   const holders = new Map<string, Holder>();
   const waiting = createWaitingErasures(nowMs);
-  const createdHere = new Set<TenantId>();
   let lastRevocationId = 0n;
   let isClosed = false;
 
@@ -93,10 +87,6 @@ export function createHolders(options: HoldersOptions): Holders {
       for (const revocation of waiting.owedBy(name)) queue.push(revocation);
       return queue;
     },
-    noteCreated: (tenantId) => {
-      // Later nothing of a former process can be left, so that the set ends growing.
-      if (nowMs() < formerEndMs) createdHere.add(tenantId);
-    },
     noteLease: (holder) => {
       const found = holders.get(nameOf(holder));
       if (found === undefined || found.queue.isClosed()) throw unregistered(holder);
@@ -111,8 +101,7 @@ export function createHolders(options: HoldersOptions): Holders {
       const revocation = { revocationId: lastRevocationId, tenantId, scopes };
       forgetEnded(holders, nowMs());
       const ends = new Map([...holders].map(([name, { leaseEndsMs }]) => [name, leaseEndsMs]));
-      if (!createdHere.has(tenantId)) ends.set(formerHolders, formerEndMs);
-      waiting.begin(erasureId, revocation, ends);
+      waiting.begin(erasureId, revocation, ends.set(formerHolders, formerEndMs));
       for (const { queue } of holders.values()) queue.push(revocation);
     },
     unreadable: (erasureId) => {

@@ -1,5 +1,4 @@
 import { compareAndSetCheckpoints, readCheckpoints } from '@lethe/platform/consumer/checkpoints.ts';
-import { requireLogReaches } from '@lethe/platform/consumer/log-end.ts';
 import { failureText } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { EventLog, LogReader, TopicPartition } from '@lethe/platform/event-log/port.ts';
@@ -30,6 +29,8 @@ import { createInserter, type Inserter } from './inserter.ts';
 import { OwnedPartitions } from './owned-partitions.ts';
 import { partitionName } from './partition-name.ts';
 import { cutBefore, readChunk, type ReadPartition } from './read-chunk.ts';
+import { tellingOfFailure } from './telling-reader.ts';
+import { refuseBehind, type Refused } from './refuse-behind.ts';
 
 export interface ProjectionPorts {
   readonly db: AnalyticsDatabase;
@@ -45,6 +46,8 @@ export interface ProjectionPorts {
   /** For tests; the projection's own by default. */
   readonly parking?: ParkingOptions;
   readonly watch?: ChunkWatch;
+  /** For all that this process opens, one after another; its own by default. */
+  readonly refused?: Refused;
   readonly chunk: {
     readonly recordsMax: number;
     /** How long a chunk is filled after its first entry. */
@@ -76,7 +79,7 @@ export interface Projection {
   close(): Promise<void>;
 }
 
-/** Opens the reader at this service's checkpoints; throws LOG_BEHIND_CHECKPOINT. One round at a time. */
+/** Opens the reader at this service's checkpoints. One round at a time. */
 export async function openProjection(ports: ProjectionPorts): Promise<Projection> {
   const owned = new OwnedPartitions();
   const parked = new Map<string, ParkingGuess>();
@@ -86,7 +89,7 @@ export async function openProjection(ports: ProjectionPorts): Promise<Projection
     topics: ports.topics,
     startAt: async (assigned) => {
       const checkpoints = await loadCheckpoints(ports.db, assigned, owned);
-      await requireLogReaches(ports, assigned, checkpoints);
+      await refuseBehind(ports, owned, assigned, checkpoints);
       return checkpoints.map(({ nextOffset }) => nextOffset);
     },
   });
@@ -116,25 +119,6 @@ function tellApplied(watch: ChunkWatch, reader: LogReader, owned: OwnedPartition
     const isHeld = reader.holds?.(partition) !== false;
     if (isHeld && partition.problem === undefined) watch.applied(partition, reader);
   }
-}
-
-/** A reader that threw once is not used again: the one of Kafka would throw the same for ever. */
-function tellingOfFailure(reader: LogReader, onFailure: () => void): LogReader {
-  return {
-    poll: async (options) => {
-      try {
-        return await reader.poll(options);
-      } catch (error) {
-        onFailure();
-        throw error;
-      }
-    },
-    seek: (partition, offset) => reader.seek(partition, offset),
-    pause: (partition) => reader.pause(partition),
-    resume: (partition) => reader.resume(partition),
-    position: (partition) => reader.position(partition),
-    close: async () => await reader.close(),
-  };
 }
 
 interface ChunkPorts extends ProjectionPorts {

@@ -52,8 +52,9 @@ export async function readChunk(
   const read: ReadPartition[] = [];
   for (const { partition, entries: found } of entries) {
     const owned = ports.owned.get(partition);
-    // Entries that were on their way when the partition stopped.
+    // Entries that were on their way when the partition stopped, or all of them where it never began.
     if (owned.problem === undefined) read.push(await readPartition(ports, owned, found, signal));
+    else ports.reader.pause(partition);
   }
   return read;
 }

@@ -19,6 +19,7 @@ import { columnsOf } from '../domain/fold.ts';
 import { createLedger, type Ledger } from '../ledger/ledger.ts';
 import { migrations } from '../migrations/migrations.ts';
 import { openProjection, type Projection } from '../projection/projection.ts';
+import type { Refused } from '../projection/refuse-behind.ts';
 import type { AnalyticsDatabase, AnalyticsSchema } from '../store.ts';
 import { createTestKeys, type TestKeys } from './sealed-records.ts';
 import { freshDatabase, sharedClickHouse } from './shared-clickhouse.ts';
@@ -54,6 +55,7 @@ export interface ProjectionWorld {
     readonly ledger?: Pick<Ledger, 'insert'>;
     readonly keyClient?: Pick<KeyClient, 'leaseForOpen'>;
     readonly recordsMax?: number;
+    readonly refused?: Refused;
   }): Promise<Projection>;
   /** Rounds until one commits nothing; answers the records committed. */
   drain(projection: Projection): Promise<number>;
@@ -120,6 +122,7 @@ export async function createProjectionWorld(
         logger: createLogger({ service: 'analytics', level: 'silent' }),
         createManifestId: () => newUuid(systemClock, randomBytes),
         topics: countedTopics,
+        ...(parts.refused === undefined ? {} : { refused: parts.refused }),
         chunk: { recordsMax: parts.recordsMax ?? 1_000, fillMs: 0, idleMs: 0 },
       }),
     drain,

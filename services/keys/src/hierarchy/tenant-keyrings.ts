@@ -23,11 +23,8 @@ export interface TenantKeyrings {
    * that cannot be reached. Throws KMS_KEY_MISSING, KMS_UNWRAP_FAILED.
    */
   verify(): Promise<void>;
-  /**
-   * Creates KMS key, tenant key and token key unless they exist; whether this call did. Idempotent, also when called at
-   * once.
-   */
-  create(tenantId: TenantId, mayReturn: boolean): Promise<boolean>;
+  /** Creates KMS key, tenant key and token key unless they exist. Idempotent, also when called at once. */
+  create(tenantId: TenantId, mayReturn: boolean): Promise<void>;
 }
 
 export interface TenantKeyringsPorts {
@@ -127,8 +124,8 @@ async function createTenant(
   { db, kms, clock, randomBytes }: TenantKeyringsPorts,
   tenantId: TenantId,
   mayReturn: boolean,
-): Promise<boolean> {
-  if ((await findTenant(db, tenantId)) !== undefined) return false;
+): Promise<void> {
+  if ((await findTenant(db, tenantId)) !== undefined) return;
   const secretBytes = randomBytes(32);
   // If the process dies after the KMS has a key and before the row stands, the repeat uses that KMS key.
   const wrappedTenantKey = await wrapWithFirstVersion(kms, tenantId, secretBytes);
@@ -140,7 +137,7 @@ async function createTenant(
   });
   const wrappedTokenKey = keyring.wrap({ what: 'token-key' }, randomBytes(32));
   // Of two calls at once one stores its keys; the other's were never used for anything.
-  return await insertTenant(db, {
+  await insertTenant(db, {
     tenantId,
     mayReturn,
     wrappedTenantKey,

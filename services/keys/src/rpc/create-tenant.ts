@@ -17,8 +17,7 @@ export function createTenantHandler(
   return async (request) => {
     const tenantId = parseTenantId(request.tenantId);
     const mayReturn = request.returningPersons !== ReturningPersons.RETURNING_PERSONS_REFUSE;
-    const isNew = await context.keyrings.create(tenantId, mayReturn);
-    if (isNew) context.holders.noteCreated(tenantId);
+    await context.keyrings.create(tenantId, mayReturn);
     return {};
   };
 }

@@ -25,16 +25,16 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     usage = createKeysCaller(keys, 'usage', acme);
     await Promise.all([tickets.register(), usage.register()]);
   };
-  const erase = async (token: Token, tenantId = acme): Promise<string> => {
+  const erase = async (token: Token): Promise<string> => {
     const erasureId = randomUUID();
     const cutOffMs = world.clock.nowMs();
-    await fence(keys, { tenantId, erasureId, persons: [token], cutOffMs });
+    await fence(keys, { tenantId: acme, erasureId, persons: [token], cutOffMs });
     return erasureId;
   };
-  const statusOf = (erasureId: string, tenantId = acme) =>
+  const statusOf = (erasureId: string) =>
     keys
       .peersOf('privacy')('keys')
-      .unary(KeyServiceService.unreadableStatus, { tenantId, erasureId });
+      .unary(KeyServiceService.unreadableStatus, { tenantId: acme, erasureId });
   const until = async (isTrue: () => boolean): Promise<void> => {
     while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 2));
   };
@@ -118,33 +118,6 @@ describe('WatchRevocations, AcknowledgeRevocation, UnreadableStatus', () => {
     world.clock.advance(60_000);
     const { unreadableAt } = await statusOf(erasureId);
     assert.equal(unreadableAt?.getTime(), startedMs + 60_000);
-  });
-
-  it('waits for no former process in a tenant that this one has made, and after a restart does', async () => {
-    const young = tenantNamed('young');
-    const eraseSomebody = async (): Promise<string> => {
-      const token = someToken();
-      const holder = createKeysCaller(keys, 'predictions', young);
-      await holder.register();
-      await holder.seal({ scope: { kind: 'person', token } });
-      const erasureId = await erase(token, young);
-      await until(() => holder.pushed.length > 0);
-      for (const push of holder.pushed) await holder.acknowledge(push.revocationId);
-      return erasureId;
-    };
-    await keys.stop();
-    keys = await startKeys(world, { holdersEndWithProcess: false });
-    await createTenant(keys, young);
-    const atOnce = await eraseSomebody();
-    const status = await statusOf(atOnce, young);
-    assert.equal(status.unreadableAt?.getTime(), world.clock.nowMs());
-    await keys.stop();
-    keys = await startKeys(world, { holdersEndWithProcess: false });
-    await createTenant(keys, young);
-    const later = await eraseSomebody();
-    assert.equal((await statusOf(later, young)).unreadableAt, undefined);
-    await keys.stop();
-    keys = await startKeys(world);
   });
 
   it('after a restart pushes what the former process may have fenced without a push', async () => {

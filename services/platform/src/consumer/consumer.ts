@@ -15,7 +15,7 @@ import { consumerNames } from '../telemetry/attributes.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { createCatchUps } from './catch-ups.ts';
 import { observeLag } from './lag.ts';
-import { readReachedCheckpoints } from './log-end.ts';
+import { readStarts } from './log-end.ts';
 import { watchOthersProgress } from './others-progress.ts';
 import { PartitionWorker } from './partition-worker.ts';
 import type { ConsumerEffect } from './port.ts';
@@ -71,7 +71,7 @@ export interface Consumer {
 
 /**
  * Composes a consumer (design.md, 3.6). Partitions are independent: each has one batch in flight at most, one that
- * waits or has stopped holds up no other. A log that ends before a checkpoint stops them all (log-end.ts).
+ * waits or has stopped holds up no other.
  */
 export function createConsumer<Schema extends ConsumerSchema, Prepared>(
   options: ConsumerOptions<Schema, Prepared>,
@@ -241,21 +241,18 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   async #assign(partitions: readonly TopicPartition[]): Promise<readonly bigint[]> {
     const { db, eventLog, peers, effect, clock, logger, name, parking } = this.#options;
     const { random = Math.random } = this.#options;
-    const stopping = this.#stopping.signal;
     const parks = parking === undefined ? {} : { parking };
-    const ports = { name, db, peers, effect, clock, random, logger, stopping, ...parks };
-    const ends = { eventLog, clock, signal: stopping };
-    const checkpoints = await readReachedCheckpoints(db, ends, partitions);
-    for (const [index, checkpoint] of checkpoints.entries()) {
-      const partition = partitions[index];
-      if (partition === undefined) continue;
-      const known = this.#assigned.get(nameOf(partition));
-      known?.worker.restartAt(checkpoint);
-      if (known !== undefined) continue;
-      const worker = new PartitionWorker(ports, partition, checkpoint);
-      this.#assigned.set(nameOf(partition), { worker, isBusy: false });
+    const own = { random, stopping: this.#stopping.signal };
+    const ports = { name, db, peers, effect, clock, logger, ...own, ...parks };
+    const starts = await readStarts(db, eventLog, partitions);
+    for (const { partition, checkpoint, problem } of starts) {
+      const known = this.#assigned.get(nameOf(partition))?.worker;
+      known?.restartAt(checkpoint);
+      const worker = known ?? new PartitionWorker(ports, partition, checkpoint);
+      if (known === undefined) this.#assigned.set(nameOf(partition), { worker, isBusy: false });
+      if (problem !== undefined) worker.refuse(problem);
     }
-    return checkpoints.map((checkpoint) => checkpoint.nextOffset);
+    return starts.map(({ checkpoint }) => checkpoint.nextOffset);
   }
 
   /** Gives a batch to its partition's worker and does not wait for it: the partition is paused meanwhile. */
@@ -293,7 +290,7 @@ class LogConsumer<Schema extends ConsumerSchema, Prepared> implements Consumer {
   #noteProgress({ worker, isBusy }: Assigned<Schema, Prepared>, reader: LogReader): void {
     // Another member may have it by now: a reader that was opened since then knows nothing of it.
     if (isBusy || reader.holds?.(worker.partition) === false) return;
-    const position = reader.position(worker.partition);
+    const position = worker.appliedTo(reader);
     this.#catchUps.note(nameOf(worker.partition), position, worker.stopped());
     this.#positions?.note(worker.partition, position, reader);
   }

@@ -84,6 +84,23 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     return this.#problem;
   }
 
+  /** Everything below was applied while nothing is in flight; of a log that ended before the checkpoint nothing ever is. */
+  appliedTo(reader: LogReader): bigint {
+    return this.#stopped?.reason === 'LOG_BEHIND_CHECKPOINT'
+      ? -1n
+      : reader.position(this.partition);
+  }
+
+  /** Its log ends before its checkpoint, and `problem` says where: it stops until the process starts anew (log-end.ts). */
+  refuse(problem: string): void {
+    if (this.#stopped !== undefined) return;
+    const reason = 'LOG_BEHIND_CHECKPOINT';
+    this.#problem = `partition ${nameOf(this.partition)} stopped: ${reason}`;
+    this.#stopped = new ServiceError(reason, this.#problem, { problem });
+    const { name, logger } = this.#ports;
+    logger.error({ component: name, ...this.partition, reason, problem }, 'partition stopped');
+  }
+
   /**
    * Applies entries, or leaves the reader where the checkpoint is, so that they are handed out again. Waits out a
    * retryable failure before it resolves; never rejects. If the process dies at any point the next start reads from

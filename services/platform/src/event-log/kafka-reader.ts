@@ -208,7 +208,7 @@ class KafkaReader implements LogReader {
       }
       this.#opened.abort();
     } catch (error) {
-      this.#fail(error);
+      if (generation === this.#generation) this.#fail(error);
     }
   }
 
