@@ -1,7 +1,6 @@
 import type { Kafka } from 'kafkajs';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
-import { createGate } from '../lifecycle/gate.ts';
 import type { Logger } from '../log/logger.ts';
 import { SharedAdmin } from './kafka-admin.ts';
 import { createKafkaClient, defaultKafkaTimeouts, type KafkaTimeouts } from './kafka-client.ts';
@@ -47,9 +46,6 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
   return new KafkaEventLog(kafka, timeouts, options);
 }
 
-/** Writers that a process opens at a time. */
-const openingMax = 4;
-
 class KafkaEventLog implements EventLog {
   readonly system = 'kafka';
   readonly compactionLagMs: number | undefined;
@@ -61,9 +57,6 @@ class KafkaEventLog implements EventLog {
   readonly #tails = new Map<string, KafkaTail>();
   readonly #admin: SharedAdmin;
   #isClosed = false;
-
-  /** Each writer has a connection of its own, and a relay opens all of a topic's at once. */
-  readonly #opening = createGate(openingMax);
 
   constructor(kafka: Kafka, timeouts: KafkaTimeouts, options: KafkaEventLogOptions) {
     this.#kafka = kafka;
@@ -80,19 +73,16 @@ class KafkaEventLog implements EventLog {
     if (partition.partition >= this.partitionsOf(partition.topic)) {
       throw new RangeError(`the log has no partition ${name}`);
     }
-    return await this.#opening(async () => {
-      this.#assertOpen();
-      const tail = this.#tailOf(partition.topic);
-      const writer = await openKafkaWriter(partition, {
-        kafka: this.#kafka,
-        timeouts: this.#timeouts,
-        clock: this.#options.clock,
-        lastSequence: () => tail.lastSequence(partition),
-        closed: (closed) => this.#open.delete(closed),
-      });
-      this.#open.add(writer);
-      return writer;
+    const tail = this.#tailOf(partition.topic);
+    const writer = await openKafkaWriter(partition, {
+      kafka: this.#kafka,
+      timeouts: this.#timeouts,
+      clock: this.#options.clock,
+      lastSequence: () => tail.lastSequence(partition),
+      closed: (closed) => this.#open.delete(closed),
     });
+    this.#open.add(writer);
+    return writer;
   }
 
   async openReader(options: Parameters<EventLog['openReader']>[0]): Promise<LogReader> {
