@@ -23,6 +23,13 @@ describe('a failure on a full disk', () => {
     for (const failure of failures) assert.equal(await explained(failure), 'STORE_FULL');
   });
 
+  it('is said in the same words where the store itself called it STORE_FULL, and once', async () => {
+    const store = new ServiceError('STORE_FULL', 'event log: database or disk is full');
+    const said = await explainFullDisk(store, tmpdir(), async () => 100 * 1024 * 1024);
+    assert.match(String(said), /The disk of the data folder/);
+    assert.equal(await explainFullDisk(said, tmpdir()), said);
+  });
+
   it('is what a database that cannot be opened lacks, when there is no room for a segment of its log', async () => {
     const damaged = new ServiceError('STORE_DAMAGED', 'cannot be opened');
     const reasonAt = async (freeMegabytes: number) => {

@@ -9,6 +9,9 @@ const roomToOpenBytes = 24 * 1024 * 1024;
 /** As the operating system, PostgreSQL, SQLite and ClickHouse say it. */
 const fullDiskText = /ENOSPC|no space left|disk is full|NOT_ENOUGH_SPACE/i;
 
+/** What was said so already, by whoever called before. */
+const explained = new WeakSet<Error>();
+
 /**
  * What failed, said as STORE_FULL when the disk of the data folder is the cause: an embedded store words it in a way of
  * its own, or not at all. Any other failure comes back as it was.
@@ -18,15 +21,18 @@ export async function explainFullDisk(
   folder: string,
   roomOf: (folder: string) => Promise<number | undefined> = freeBytesOf,
 ): Promise<unknown> {
-  if (failure instanceof ServiceError && failure.reason === 'STORE_FULL') return failure;
+  if (!(failure instanceof Error) || explained.has(failure)) return failure;
   const freeBytes = await roomOf(folder);
   const isOpening = failure instanceof ServiceError && failure.reason === 'STORE_DAMAGED';
   const neededBytes = isOpening ? roomToOpenBytes : roomMinBytes;
   const isFull = freeBytes !== undefined && freeBytes < neededBytes;
-  if (!isFull && !saysFullDisk(failure)) return failure;
+  const isStoreFull = failure instanceof ServiceError && failure.reason === 'STORE_FULL';
+  if (!isFull && !isStoreFull && !saysFullDisk(failure)) return failure;
   const room = freeBytes === undefined ? '' : ` (${Math.floor(freeBytes / 1024)} KiB are free)`;
   const message = `The disk of the data folder ${folder} is full${room}; what was acknowledged is kept.`;
-  return new ServiceError('STORE_FULL', message, { cause: failure });
+  const full = new ServiceError('STORE_FULL', message, { cause: failure });
+  explained.add(full);
+  return full;
 }
 
 function saysFullDisk(failure: unknown): boolean {
