@@ -6,10 +6,6 @@ import { connectionOf, type KafkaSettings } from './kafka-settings.ts';
 
 /** Timeouts and retries of a client, milliseconds; the defaults suit a cluster on the same network. */
 export interface KafkaTimeouts {
-  /**
-   * How long a connection may take, with TLS. Shorter than a broker takes under a hundred of them at once, as after a
-   * start of all services, and each attempt is thrown away and begun anew: the broker never catches up.
-   */
   readonly connectMs: number;
   /** A request without an answer fails after this. */
   readonly requestMs: number;
@@ -27,8 +23,7 @@ export interface KafkaTimeouts {
 }
 
 export const defaultKafkaTimeouts: KafkaTimeouts = {
-  // As Java's client.
-  connectMs: 10_000,
+  connectMs: 3_000,
   requestMs: 15_000,
   sessionMs: 10_000,
   heartbeatMs: 1_000,

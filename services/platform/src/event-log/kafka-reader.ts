@@ -208,7 +208,7 @@ class KafkaReader implements LogReader {
       }
       this.#opened.abort();
     } catch (error) {
-      if (generation === this.#generation) this.#fail(error);
+      this.#fail(error);
     }
   }
 
