@@ -26,7 +26,7 @@ import { createReceiptSender } from '@lethe/platform/receipts/receipt-sender.ts'
 import { noTelemetry, type Telemetry } from '@lethe/platform/telemetry/port.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { createPrivacyEffect } from './consumer.ts';
-import { createGate, type Gate } from '@lethe/platform/lifecycle/gate.ts';
+import { createGate, type Gate } from './ledger/gate.ts';
 import { createLedger, type Ledger } from './ledger/ledger.ts';
 import { ledgerDatabase } from './ledger/table-ddl.ts';
 import { topologyOf } from './ledger/topology.ts';

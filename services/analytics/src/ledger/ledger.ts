@@ -9,7 +9,7 @@ import type { MetricQuery } from '../domain/metric-query.ts';
 import type { Metric } from '../domain/metrics.ts';
 import { checkTables } from './check-tables.ts';
 import { refused } from './clickhouse-error.ts';
-import { createGate } from '@lethe/platform/lifecycle/gate.ts';
+import { createGate } from './gate.ts';
 import { type LedgerStatement, metricSql, totalSql } from './query-sql.ts';
 import { ledgerDdl } from './table-ddl.ts';
 import {

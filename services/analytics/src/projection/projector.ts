@@ -1,8 +1,8 @@
 import { failureFields } from '@lethe/platform/errors/failure.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
-import type { Gate } from '@lethe/platform/lifecycle/gate.ts';
 import { createLoop, type Loop } from '@lethe/platform/lifecycle/loop.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
+import type { Gate } from '../ledger/gate.ts';
 import type { Projection } from './projection.ts';
 
 export interface ProjectorPorts {

@@ -1,9 +1,9 @@
 import type { Checkpoint } from '@lethe/platform/consumer/checkpoints.ts';
 import { partitionsBehind } from '@lethe/platform/consumer/log-end.ts';
+import { nameOf } from '@lethe/platform/consumer/positions.ts';
 import type { EventLog, TopicPartition } from '@lethe/platform/event-log/port.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
 import type { OwnedPartitions } from './owned-partitions.ts';
-import { partitionName } from './partition-name.ts';
 
 /** Why partitions, by name, are not read by this process any more. */
 export type Refused = Map<string, string>;
@@ -26,14 +26,14 @@ export async function refuseBehind(
 ): Promise<void> {
   const behind = await partitionsBehind(eventLog, assigned, checkpoints);
   const reason = 'LOG_BEHIND_CHECKPOINT';
-  for (const { topic, partition } of assigned) {
-    const name = partitionName(topic, partition);
+  for (const partition of assigned) {
+    const name = nameOf(partition);
     const problem = behind.get(name);
     if (problem !== undefined && !refused.has(name)) {
       refused.set(name, `partition ${name} stopped: ${reason}`);
-      const place = { component: 'projection', topic, partition };
-      logger.error({ ...place, reason, problem }, 'partition stopped; the others go on');
+      const fields = { component: 'projection', ...partition, reason, problem };
+      logger.error(fields, 'partition stopped; the others go on');
     }
-    owned.get({ topic, partition }).problem ??= refused.get(name);
+    owned.get(partition).problem ??= refused.get(name);
   }
 }

@@ -6,7 +6,7 @@ import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { recordWrite } from '@lethe/platform/testing/log-records.ts';
 import type { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
-import { createGate } from '@lethe/platform/lifecycle/gate.ts';
+import { createGate } from '../ledger/gate.ts';
 import type { Projection } from '../projection/projection.ts';
 import { createProjectionWorld, type ProjectionWorld } from '../testing/projection-world.ts';
 import { sampleEvent } from '../testing/sample-events.ts';

@@ -7,7 +7,7 @@ import type { KeyClient } from '@lethe/platform/key-client/port.ts';
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import type { Logger } from '@lethe/platform/log/logger.ts';
 import type { TopicName } from '@lethe/proto/topics.ts';
-import type { Gate } from '@lethe/platform/lifecycle/gate.ts';
+import type { Gate } from '../ledger/gate.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { AnalyticsDatabase } from '../store.ts';
 import type { BrokenChunk, CopiedChunk } from './chunks.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
-import type { Gate } from '@lethe/platform/lifecycle/gate.ts';
+import type { Gate } from '../ledger/gate.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { type AnalyticsDatabase, insertsOfManifest } from '../store.ts';
 import { createFreshInserts, exchangeLedger, type FreshInserts } from './fresh-ledger.ts';

@@ -156,6 +156,15 @@ describe('consumer', function () {
   };
   const checkpointOf = async (partition: TopicPartition) =>
     (await readCheckpoints(db, [partition]))[0];
+  /** Leaves checkpoints of the log that there was, and an empty one. */
+  const applyAllAndReplaceLog = async (): Promise<void> => {
+    const consumer = create();
+    await consumer.caughtUp();
+    await consumer.stop();
+    await testLog.destroy();
+    testLog = openTestLog();
+    log = testLog.log;
+  };
   const stoppedLines = () => lines.filter((line) => line['msg'] === 'partition stopped');
 
   describe('applies', () => {
@@ -563,13 +572,8 @@ describe('consumer', function () {
     it('stops a partition whose log ends before its checkpoint, for good: what comes again there is no duplicate', async () => {
       await append(zero, 1n, 5n);
       await append(one, 1n, 2n);
-      const before = create();
-      await before.caughtUp();
-      await before.stop();
       // An older copy of the log, whose owner went back with it and gives sequences a second time.
-      await testLog.destroy();
-      testLog = openTestLog();
-      log = testLog.log;
+      await applyAllAndReplaceLog();
       await append(zero, 1n, 4n);
       await append(one, 1n, 3n);
       let polls = 0;
@@ -594,12 +598,7 @@ describe('consumer', function () {
 
     it('reads a copy with other offsets from its start once told to, and skips by sequence what it has', async () => {
       await append(zero, 1n, 5n);
-      const before = create();
-      await before.caughtUp();
-      await before.stop();
-      await testLog.destroy();
-      testLog = openTestLog();
-      log = testLog.log;
+      await applyAllAndReplaceLog();
       await tick(zero, 0n);
       await append(zero, 1n, 7n);
       await sql`update checkpoints set next_offset = 0`.execute(db);
