@@ -9,8 +9,12 @@ const roomToOpenBytes = 24 * 1024 * 1024;
 /** As the operating system, PostgreSQL, SQLite and ClickHouse say it. */
 const fullDiskText = /ENOSPC|no space left|disk is full|NOT_ENOUGH_SPACE/i;
 
-/** What was said so already, by whoever called before. */
-const explained = new WeakSet<Error>();
+/** STORE_FULL in the words of the data folder; its class tells it from the STORE_FULL of a store, which lacks them. */
+class DataFolderFullError extends ServiceError {
+  constructor(message: string, cause: unknown) {
+    super('STORE_FULL', message, { cause });
+  }
+}
 
 /**
  * What failed, said as STORE_FULL when the disk of the data folder is the cause: an embedded store words it in a way of
@@ -21,7 +25,7 @@ export async function explainFullDisk(
   folder: string,
   roomOf: (folder: string) => Promise<number | undefined> = freeBytesOf,
 ): Promise<unknown> {
-  if (!(failure instanceof Error) || explained.has(failure)) return failure;
+  if (!(failure instanceof Error) || failure instanceof DataFolderFullError) return failure;
   const freeBytes = await roomOf(folder);
   const isOpening = failure instanceof ServiceError && failure.reason === 'STORE_DAMAGED';
   const neededBytes = isOpening ? roomToOpenBytes : roomMinBytes;
@@ -30,9 +34,7 @@ export async function explainFullDisk(
   if (!isFull && !isStoreFull && !saysFullDisk(failure)) return failure;
   const room = freeBytes === undefined ? '' : ` (${Math.floor(freeBytes / 1024)} KiB are free)`;
   const message = `The disk of the data folder ${folder} is full${room}; what was acknowledged is kept.`;
-  const full = new ServiceError('STORE_FULL', message, { cause: failure });
-  explained.add(full);
-  return full;
+  return new DataFolderFullError(message, failure);
 }
 
 function saysFullDisk(failure: unknown): boolean {
