@@ -12,10 +12,18 @@ describe('errors of AWS KMS', () => {
   const reasonOf = (error: unknown): string => awsError(error, 'Decrypt').reason;
 
   it('are unavailable when asked too often or when AWS fails or cannot be reached', () => {
-    for (const name of ['ThrottlingException', 'KMSInternalException', 'KeyUnavailableException']) {
+    for (const name of [
+      'ThrottlingException',
+      'KMSInternalException',
+      'KeyUnavailableException',
+      'KMSInvalidStateException',
+      'RequestTimeout',
+    ]) {
       assert.equal(reasonOf(answered(name)), 'KMS_UNAVAILABLE', name);
     }
-    assert.equal(reasonOf(answered('Whatever', 502)), 'KMS_UNAVAILABLE');
+    for (const status of [408, 429, 502]) {
+      assert.equal(reasonOf(answered('Whatever', status)), 'KMS_UNAVAILABLE', String(status));
+    }
     const refused = Object.assign(new Error(), { code: 'ECONNREFUSED' });
     assert.match(awsError(refused, 'Decrypt').message, /reached for Decrypt \(ECONNREFUSED\)/);
     assert.equal(reasonOf(Object.assign(new Error(), { name: 'TimeoutError' })), 'KMS_UNAVAILABLE');
@@ -36,9 +44,16 @@ describe('errors of AWS KMS', () => {
     assert.equal(reasonOf(none), 'KMS_ACCESS_DENIED');
   });
 
+  it('are unavailable while a quota is used up, which is raised without a restart', () => {
+    const { reason, message } = awsError(answered('LimitExceededException'), 'CreateKey');
+    assert.equal(reason, 'KMS_UNAVAILABLE');
+    assert.match(message, /quota/);
+  });
+
   it('are misconfigurations for the rest, which do not pass by themselves', () => {
-    assert.equal(reasonOf(answered('ValidationException')), 'KMS_MISCONFIGURED');
-    assert.match(awsError(answered('LimitExceededException'), 'CreateKey').message, /quota/);
+    for (const name of ['ValidationException', 'InvalidArnException', 'NotFoundException']) {
+      assert.equal(reasonOf(answered(name)), 'KMS_MISCONFIGURED', name);
+    }
   });
 
   it('name the operation and the request, and quote nothing', () => {

@@ -7,21 +7,30 @@ interface AwsFailure {
   readonly requestId: string;
 }
 
-/** AWS was asked too often, or failed: the same request may succeed later. */
+/** AWS was asked too often, failed, or has a key in a state that passes: the same request may succeed later. */
 const unavailable: ReadonlySet<string> = new Set([
+  'ConflictException',
   'DependencyTimeoutException',
   'KMSInternalException',
+  'KMSInvalidStateException',
   'KeyUnavailableException',
+  'PriorRequestNotComplete',
   'RequestLimitExceeded',
   'RequestThrottled',
   'RequestThrottledException',
+  'RequestTimeout',
+  'RequestTimeoutException',
   'ServiceUnavailableException',
   'SlowDown',
   'Throttling',
   'ThrottlingException',
   'ThrottledException',
   'TooManyRequestsException',
+  'TransactionInProgressException',
 ]);
+
+/** Of answers whose name says nothing, as a proxy's. */
+const statusesToRepeat: ReadonlySet<number> = new Set([408, 429]);
 
 /** Names of refusals of the credentials or of a right. */
 const denied =
@@ -42,20 +51,25 @@ export function awsError(error: unknown, operation: string): ServiceError {
       `AWS KMS refuses ${operation} (${said}): check the credentials of keys and its policy (deploy/aws/keys-policy.json).`,
     );
   }
-  if (unavailable.has(name) || status === undefined || status >= 500) {
-    const what = status === undefined ? 'cannot be reached for' : 'failed at';
-    return new ServiceError('KMS_UNAVAILABLE', `AWS KMS ${what} ${operation} (${said}).`);
-  }
   if (name === 'LimitExceededException') {
     return new ServiceError(
-      'KMS_MISCONFIGURED',
+      'KMS_UNAVAILABLE',
       `A quota of AWS KMS is used up at ${operation} (${said}): have it raised.`,
     );
+  }
+  if (unavailable.has(name) || isPassing(status)) {
+    const what = status === undefined ? 'cannot be reached for' : 'failed at';
+    return new ServiceError('KMS_UNAVAILABLE', `AWS KMS ${what} ${operation} (${said}).`);
   }
   return new ServiceError(
     'KMS_MISCONFIGURED',
     `AWS KMS answers ${operation} with ${said}: check region, endpoint and the key; see docs/operators/aws-kms.md.`,
   );
+}
+
+/** No answer at all is passing too. */
+function isPassing(status: number | undefined): boolean {
+  return status === undefined || status >= 500 || statusesToRepeat.has(status);
 }
 
 /** AWS's name for a failure, or undefined for what AWS did not answer. */

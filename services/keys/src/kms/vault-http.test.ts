@@ -89,16 +89,30 @@ describe('requests to Vault', () => {
     assert.equal(await reasonOf(http.send(request)), 'KMS_UNAVAILABLE');
   });
 
-  it('follow no redirect: a token goes to the configured address alone', async () => {
+  it('are repeated for what a replica, a quota or a proxy refuses for the moment', async () => {
+    const statuses = [408, 412, 429, 200];
+    const http = await httpTo((_, response) => {
+      response.writeHead(statuses.shift() ?? 500).end('{}');
+    });
+    assert.equal(await reasonOf(http.send(request)), 'KMS_UNAVAILABLE');
+    assert.equal((await http.send(request)).status, 200);
+  });
+
+  it('follow no redirect, as of a standby that cannot forward: a token goes to the configured address alone', async () => {
     let followed = false;
     const elsewhere = await httpTo((_, response) => {
       followed = true;
       response.end('{}');
     });
+    let redirects = 3;
     const http = await httpTo((_, response) => {
-      response.writeHead(307, { location: `${elsewhere.address}/v1/x` }).end();
+      redirects -= 1;
+      response.writeHead(redirects < 0 ? 200 : 307, { location: `${elsewhere.address}/v1/x` });
+      response.end('{}');
     });
-    assert.equal(await reasonOf(http.send(request)), 'KMS_MISCONFIGURED');
+    assert.equal(await reasonOf(http.send(request)), 'KMS_UNAVAILABLE');
+    redirects = 2;
+    assert.equal((await http.send(request)).status, 200);
     assert.ok(!followed);
   });
 

@@ -23,7 +23,7 @@ export interface VaultHttp {
   readonly address: string;
   /**
    * Asks up to three times while Vault cannot be reached or fails; every request here may be repeated.
-   * Throws KMS_UNAVAILABLE, KMS_SEALED, KMS_MISCONFIGURED. No error holds a body, a header or Vault's own text: those
+   * Throws KMS_UNAVAILABLE, also for a redirect, and KMS_SEALED. No error holds a body, a header or Vault's own text: those
    * carry tokens and keys.
    */
   send(request: VaultRequest): Promise<VaultAnswer>;
@@ -40,8 +40,8 @@ export interface VaultHttpOptions {
 const attemptsMax = 3;
 const backoffMs = { first: 100, max: 1_000 };
 
-/** 412: a replica that has not yet seen its own write; 429: a quota. */
-const statusesToRepeat: ReadonlySet<number> = new Set([412, 429]);
+/** 408: of a proxy; 412: a replica that has not yet seen its own write; 429: a quota. */
+const statusesToRepeat: ReadonlySet<number> = new Set([408, 412, 429]);
 
 const sealStatus = z.object({ sealed: z.boolean(), initialized: z.boolean() });
 
@@ -52,10 +52,9 @@ export function createVaultHttp(options: VaultHttpOptions): VaultHttp {
     if (answer instanceof ServiceError) return answer;
     const { status } = answer;
     if (status >= 300 && status < 400) {
-      // A token must not follow a redirect to wherever it leads.
-      throw new ServiceError(
-        'KMS_MISCONFIGURED',
-        `Vault at ${address} redirects: give the address of the active node or of a load balancer.`,
+      // A standby does while it cannot forward to the active node. A token must not follow to wherever that leads.
+      return unavailable(
+        `Vault at ${address} redirects ${where(request)}: should it last, give the address of the active node or of a load balancer.`,
       );
     }
     if (status === 503 && (await isSealed(options))) {
