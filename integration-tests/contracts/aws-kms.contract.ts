@@ -225,17 +225,27 @@ function awsTests(this: Mocha.Suite, interpreter: string): void {
     const kms = await openIt(configOf(freshPrefix()));
     await kms.rotate(acme);
     const wrapped = await kms.wrap(acme, secret);
-    const p50Of = async (work: () => Promise<unknown>): Promise<string> => {
+    const p50Of = async (
+      work: () => Promise<Buffer>,
+      check: (answer: Buffer) => Promise<void>,
+    ): Promise<string> => {
       const times: number[] = [];
       for (let count = 0; count < 50; count += 1) {
         const from = performance.now();
-        await work();
+        const answer = await work();
         times.push(performance.now() - from);
+        await check(answer);
       }
       return (times.toSorted((one, other) => one - other)[25] ?? 0).toFixed(1);
     };
-    const wrapMs = await p50Of(() => kms.wrap(acme, secret));
-    const unwrapMs = await p50Of(() => kms.unwrap(acme, wrapped));
+    const wrapMs = await p50Of(
+      () => kms.wrap(acme, secret),
+      async (answer) => assert.deepEqual(await kms.unwrap(acme, answer), secret),
+    );
+    const unwrapMs = await p50Of(
+      () => kms.unwrap(acme, wrapped),
+      async (answer) => assert.deepEqual(answer, secret),
+    );
     console.log(
       `    median of 50: wrap ${wrapMs} ms (LocalStack lists 100 aliases), unwrap ${unwrapMs} ms`,
     );

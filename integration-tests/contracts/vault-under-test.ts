@@ -42,7 +42,7 @@ export interface ProvisionedVault {
   readonly secretId: string;
 }
 
-const policyFile = new URL('../../deploy/vault/keys-policy.hcl', import.meta.url);
+export const policyFile = new URL('../../deploy/vault/keys-policy.hcl', import.meta.url);
 const longTerms: TokenTerms = { ttl: '1h', maxTtl: '24h' };
 
 export async function provision(vault: LocalVault): Promise<ProvisionedVault> {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { kmsContract } from '@lethe/keys/testing/kms-contract.ts';
 import { tenantNamed } from '@lethe/keys/testing/keys-under-test.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import {
   createOpener,
   dataOf,
   hasReason,
   openVault,
+  policyFile,
   provision,
   type ProvisionedVault,
 } from './vault-under-test.ts';
@@ -15,6 +18,8 @@ const acme = tenantNamed('acme');
 const secret = randomBytes(32);
 const contextOf = (tenantId: string) =>
   Buffer.from(JSON.stringify(['lethe.transit.v1', tenantId])).toString('base64');
+
+const kvEngine = { type: 'kv', options: { version: '2' } };
 
 /** Another name for each test's keys, so that one Vault serves them all. */
 const freshPrefix = () => `t${randomBytes(6).toString('hex')}-`;
@@ -131,6 +136,40 @@ describe('Vault Transit, AppRole, least policy', function () {
     assert.equal(await kms.rotate(acme), 1);
   });
 
+  it('takes a mount that is gone, or is another engine now, for no answer about any tenant', async () => {
+    const config = { ...configWith(freshPrefix()), transitMount: 'moving' };
+    const policy = readFileSync(policyFile, 'utf8').replaceAll('"transit/', '"moving/');
+    await under().asRoot('PUT', 'sys/policies/acl/moving', { policy });
+    await under().setTokenTerms({ ttl: '1h', maxTtl: '24h' }, ['moving']);
+    const isMisconfigured = hasReason('KMS_MISCONFIGURED');
+    try {
+      await under().asRoot('POST', 'sys/mounts/moving', { type: 'transit' });
+      await under().asRoot('POST', 'moving/config/keys', { disable_upsert: true });
+      const kms = await opener.open(config);
+      await kms.rotate(acme);
+      const wrapped = await kms.wrap(acme, secret);
+      const refused = async (): Promise<void> => {
+        await assert.rejects(kms.destroyTenant(acme), isMisconfigured);
+        await assert.rejects(kms.wrap(acme, secret), isMisconfigured);
+        await assert.rejects(kms.unwrap(acme, wrapped), isMisconfigured);
+        await assert.rejects(kms.rotate(acme), isMisconfigured);
+      };
+      await under().asRoot('POST', 'sys/remount', { from: 'moving', to: 'moved' });
+      await until(async () => (await under().vault.api('GET', 'moved/config/keys')).status === 200);
+      await refused();
+      await under().asRoot('POST', 'sys/mounts/moving', kvEngine);
+      await refused();
+      await under().asRoot('DELETE', 'sys/mounts/moving');
+      await under().asRoot('POST', 'sys/remount', { from: 'moved', to: 'moving' });
+      await until(
+        async () => (await under().vault.api('GET', 'moving/config/keys')).status === 200,
+      );
+      assert.deepEqual(await kms.unwrap(acme, wrapped), secret);
+    } finally {
+      await under().setTokenTerms({ ttl: '1h', maxTtl: '24h' });
+    }
+  });
+
   it('has a key for tenants whose ids are names that Vault does not take', async () => {
     const kms = await opener.open(configWith(freshPrefix()));
     for (const name of ['acme-', 'a--', 'a1']) {
@@ -145,17 +184,27 @@ describe('Vault Transit, AppRole, least policy', function () {
     const kms = await opener.open(configWith(freshPrefix()));
     await kms.rotate(acme);
     const wrapped = await kms.wrap(acme, secret);
-    const p50Of = async (work: () => Promise<unknown>): Promise<string> => {
+    const p50Of = async (
+      work: () => Promise<Buffer>,
+      check: (answer: Buffer) => Promise<void>,
+    ): Promise<string> => {
       const times: number[] = [];
       for (let count = 0; count < 200; count += 1) {
         const from = performance.now();
-        await work();
+        const answer = await work();
         times.push(performance.now() - from);
+        await check(answer);
       }
       return (times.toSorted((a, b) => a - b)[100] ?? 0).toFixed(2);
     };
-    const wrapMs = await p50Of(() => kms.wrap(acme, secret));
-    const unwrapMs = await p50Of(() => kms.unwrap(acme, wrapped));
+    const wrapMs = await p50Of(
+      () => kms.wrap(acme, secret),
+      async (answer) => assert.deepEqual(await kms.unwrap(acme, answer), secret),
+    );
+    const unwrapMs = await p50Of(
+      () => kms.unwrap(acme, wrapped),
+      async (answer) => assert.deepEqual(answer, secret),
+    );
     console.log(`    median of 200: wrap ${wrapMs} ms (two requests), unwrap ${unwrapMs} ms`);
   });
 });

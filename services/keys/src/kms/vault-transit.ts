@@ -57,6 +57,8 @@ const keySchema = z.object({
   }),
 });
 const upsertSchema = z.object({ data: z.object({ disable_upsert: z.boolean() }) });
+/** What Transit answers with 404 for a key; a mount that is gone, another engine or a proxy says more, or no JSON. */
+const noKeySchema = z.object({ errors: z.tuple([]) });
 const ciphertextSchema = z.object({ data: z.object({ ciphertext: z.string() }) });
 const plaintextSchema = z.object({ data: z.object({ plaintext: z.base64() }) });
 
@@ -78,7 +80,7 @@ export function createVaultTransit({
     find: async (tenantId) => {
       const path = at('keys', tenantId);
       const answer = await session.send({ method: 'GET', path });
-      return answer.status === 404 ? undefined : keyOf(answer, path);
+      return isNoKey(answer) ? undefined : keyOf(answer, path);
     },
     create: async (tenantId) =>
       keyOf(await post(at('keys', tenantId), creation), at('keys', tenantId)),
@@ -112,6 +114,10 @@ export function createVaultTransit({
       return answer.status === 400 ? false : requireOk(answer, path).isOk;
     },
   };
+}
+
+function isNoKey({ status, body }: VaultAnswer): boolean {
+  return status === 404 && noKeySchema.safeParse(body).success;
 }
 
 function keyOf(answer: VaultAnswer, path: string): TransitKey {
