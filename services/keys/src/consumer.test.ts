@@ -7,6 +7,7 @@ import { encodeScope } from '@lethe/platform/sealing/scope-wire.ts';
 import { unsentReceipts } from '@lethe/platform/receipts/receipts.ts';
 import { KeyServiceService, LeaseStatus } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { ErasureGround, ReturningPersons } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
+import type { Kms } from './kms/port.ts';
 import { createKeysCaller, createTenant, fence, type KeysCaller } from './testing/keys-caller.ts';
 import {
   createKeysWorld,
@@ -118,6 +119,38 @@ describe('keys reading privacy.v1', () => {
     });
     await until(async () => (await statusOf()) === granted);
   });
+
+  it('waits with a tenant while its KMS is set up wrong, and goes on once that is mended', async () => {
+    await keys.stop();
+    const { kms } = keys;
+    let isMended = false;
+    const broken: Kms = {
+      ...kms,
+      wrap: async (tenantId, plaintext) => {
+        if (!isMended) throw new ServiceError('KMS_MISCONFIGURED');
+        return await kms.wrap(tenantId, plaintext);
+      },
+    };
+    const clock: KeysWorld['clock'] = {
+      ...world.clock,
+      sleep: (durationMs, signal) => world.clock.sleep(Math.min(durationMs, 5), signal),
+    };
+    keys = await startKeys({ ...world, clock }, {}, { kms: broken });
+    const globex = tenantNamed('globex');
+    const [token, erasureId] = [someToken(), randomUUID()];
+    await publish(world.eventLog, globex, registered(ReturningPersons.RETURNING_PERSONS_ALLOW));
+    await publish(
+      world.eventLog,
+      acme,
+      requested(erasureId, token),
+      scopesErased(erasureId, person(token), 1),
+    );
+    const isWaiting = () => /waits: KMS_MISCONFIGURED/.test(keys.service.problem() ?? '');
+    await until(async () => isWaiting());
+    isMended = true;
+    await until(async () => (await receiptOf(erasureId)) !== undefined);
+    await until(async () => !isWaiting());
+  }).timeout(60_000);
 
   it('fences what was requested although nobody called, and pushes', async () => {
     const token = someToken();

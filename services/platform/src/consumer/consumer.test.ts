@@ -489,6 +489,24 @@ describe('consumer', function () {
       assert.equal(consumer.problem(), undefined);
     });
 
+    it('waits for a KMS that an operator has to mend, shows it, and goes on without a restart', async () => {
+      await append(zero, 1n, 5n);
+      let isMended = false;
+      const consumer = create((step) => {
+        if (step === 'prepare' && !isMended) throw new ServiceError('KMS_MISCONFIGURED');
+      });
+      while (consumer.problem() === undefined) await systemClock.sleep(5);
+      assert.match(
+        consumer.problem() ?? '',
+        /^partition tickets\.v1\/0 waits: KMS_MISCONFIGURED, attempt \d+$/,
+      );
+      assert.deepEqual(stoppedLines(), []);
+      isMended = true;
+      await consumer.caughtUp();
+      assert.deepEqual(await appliedOf(db, zero), upTo(5n));
+      assert.equal(consumer.problem(), undefined);
+    });
+
     it('waits as long as the error says', async () => {
       await append(zero, 1n, 1n);
       const slowDown = (): Error =>

@@ -198,7 +198,7 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     let failure = error;
     // While stopping, whatever failed is found again from the checkpoint by the next start.
     while (!stopping.aborted) {
-      if (!isTransient(failure)) {
+      if (!isTransient(failure) && !isMendedElsewhere(failure)) {
         this.#stop(failure, reader);
         return;
       }
@@ -260,4 +260,12 @@ export class PartitionWorker<Schema extends ConsumerSchema, Prepared> {
     const sequence = this.#span === undefined ? {} : { sequence: spanText(this.#span) };
     return { component, ...this.partition, ...sequence };
   }
+}
+
+/**
+ * What is no fault of a record or of what is stored, and whose mending needs no restart: the partition shows its problem
+ * and waits. One that stopped would hold up tenants and erasures until somebody thought of this process.
+ */
+function isMendedElsewhere(failure: unknown): boolean {
+  return failure instanceof ServiceError && failure.reason === 'KMS_MISCONFIGURED';
 }

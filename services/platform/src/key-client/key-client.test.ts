@@ -9,6 +9,7 @@ import {
   type ScopeRequest,
   type WatchRevocationsResponse,
 } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
+import type { Reason } from '@lethe/proto/reasons.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import { createInProcessNetwork } from '../grpc/in-process.ts';
 import { registerService } from '../grpc/register.ts';
@@ -40,7 +41,7 @@ function createStubKeys() {
   const stub = {
     requests,
     acknowledged,
-    away: false,
+    away: undefined as Reason | undefined,
     refusal: undefined as LeaseStatus | undefined,
     claimAtMost: Infinity,
     wrongKeyId: false,
@@ -86,7 +87,7 @@ function createStubKeys() {
     contributors: unused,
     lease: async (request) => {
       requests.push(request);
-      if (stub.away) throw new ServiceError('STORE_UNAVAILABLE');
+      if (stub.away !== undefined) throw new ServiceError(stub.away);
       const leases = request.scopes.map(answerScope);
       await stub.beforeAnswer();
       return { leases, ttlMs };
@@ -320,15 +321,26 @@ describe('the key client', () => {
     await client.stop();
   });
 
-  it('seals on with what it holds while keys is away, then fails closed', async () => {
-    const { clock, stub, client, seal } = await setup();
-    const lease = await seal(person);
-    stub.away = true;
-    clock.advance((ttlMs * 2) / 3);
-    assert.equal(await seal(person), lease);
-    clock.advance(ttlMs / 3);
-    await assert.rejects(seal(person), hasReason('KEYS_UNAVAILABLE'));
-    await assert.rejects(seal(ticket), hasReason('KEYS_UNAVAILABLE'));
+  for (const away of ['STORE_UNAVAILABLE', 'KMS_MISCONFIGURED'] as const) {
+    it(`seals on with what it holds while keys is away with ${away}, then fails closed`, async () => {
+      const { clock, stub, client, seal } = await setup();
+      const lease = await seal(person);
+      stub.away = away;
+      clock.advance((ttlMs * 2) / 3);
+      assert.equal(await seal(person), lease);
+      clock.advance(ttlMs / 3);
+      await assert.rejects(seal(person), hasReason('KEYS_UNAVAILABLE'));
+      await assert.rejects(seal(ticket), hasReason('KEYS_UNAVAILABLE'));
+      stub.away = undefined;
+      await seal(ticket);
+      await client.stop();
+    });
+  }
+
+  it('passes on what no waiting mends', async () => {
+    const { stub, client, seal } = await setup();
+    stub.away = 'KMS_UNWRAP_FAILED';
+    await assert.rejects(seal(person), hasReason('KMS_UNWRAP_FAILED'));
     await client.stop();
   });
 
