@@ -150,6 +150,21 @@ describe('the keys service on Vault', function () {
     assert.deepEqual((await seal(scope)).dataKey.keyId, keyId);
   });
 
+  it('mount moved away: fails closed as if Vault were away, and recovers without a restart', async () => {
+    const { vault } = under();
+    const mayBeUsed = (mount: string) => async () =>
+      (await vault.api('GET', `${mount}/config/keys`)).status === 200;
+    const scope = person();
+    const { keyId } = (await seal(scope)).dataKey;
+    await under().asRoot('POST', 'sys/remount', { from: 'transit', to: 'elsewhere' });
+    await until(mayBeUsed('elsewhere'));
+    world.clock.advance(testConfig.tenantKeyTtlMs);
+    await assert.rejects(seal(scope), failsClosed('KMS_MISCONFIGURED'));
+    await under().asRoot('POST', 'sys/remount', { from: 'elsewhere', to: 'transit' });
+    await until(mayBeUsed('transit'));
+    assert.deepEqual((await seal(scope)).dataKey.keyId, keyId);
+  });
+
   it('rotated: everything opens, and the wrapped tenant key of an old copy never again', async () => {
     const scope = person();
     const { keyId } = (await seal(scope)).dataKey;

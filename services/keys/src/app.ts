@@ -56,7 +56,8 @@ export interface KeysPorts {
  */
 export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
   const { db, clock, logger } = ports;
-  const context = createContext(config, ports);
+  const stopping = new AbortController();
+  const context = createContext(config, ports, stopping.signal);
   const { catchUp, unreadableClock, holders } = context;
   const monthClosing = createMonthClosing({ db, clock, logger, monthGraceMs: config.monthGraceMs });
   const receipts = createReceiptSender({ db, peer: ports.peers('privacy'), clock, logger });
@@ -72,7 +73,6 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
     'month-closing': () => monthClosing.problem(),
     receipts: () => receipts.problem(),
   });
-  const stopping = new AbortController();
   const caughtUp = () => consumer.caughtUp();
   return {
     publicApi: [],
@@ -98,9 +98,9 @@ export function createKeys(config: KeysConfig, ports: KeysPorts): Service {
   };
 }
 
-function createContext(config: KeysConfig, ports: KeysPorts): KeysContext {
-  const { db, clock, randomBytes, logger } = ports;
-  const kms = measuredKms(ports.kms, ports.telemetry ?? noTelemetry, clock);
+function createContext(config: KeysConfig, ports: KeysPorts, stopping: AbortSignal): KeysContext {
+  const { db, clock, randomBytes, logger, telemetry = noTelemetry } = ports;
+  const kms = measuredKms(ports.kms, { telemetry, clock, stopping });
   const holders = createHolders({
     clock,
     leaseTtlMs: config.leaseTtlMs,

@@ -13,7 +13,7 @@ export const keysMetrics = {
     kind: 'gauge',
     unit: 's',
     description:
-      'For how long every call to the KMS has failed because it is away, sealed or refuses; 0 since one succeeded.',
+      'For how long every call to the KMS has failed because it is away, sealed, refuses or is set up wrong; 0 since it answered one.',
     attributes: [],
   },
   'lethe.erasure.readable.age': {
