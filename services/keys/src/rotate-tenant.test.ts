@@ -15,6 +15,7 @@ import type { Kms } from './kms/port.ts';
 import { monthOf } from './domain/months.ts';
 import { rotateTenant } from './rotate-tenant.ts';
 import { readOtherWraps, replaceOtherWrap } from './store/rotation.ts';
+import { StaleKeyring } from './store/tenants.ts';
 import { createKeysCaller, createTenant, fence, type KeysCaller } from './testing/keys-caller.ts';
 import {
   createKeysWorld,
@@ -146,6 +147,59 @@ describe('rotateTenant', () => {
       await replaceOtherWrap(world.db, tenantNumber, thing, wraps);
     }
     assert.deepEqual([await tokenKey(), await contributorKey()], before);
+  });
+
+  /** Runs a whole other rotation after this call to the KMS. */
+  const overtakenAfter = (operation: 'rotate' | 'wrap'): Kms => {
+    let isFirst = true;
+    const overtake = async <Result>(result: Result): Promise<Result> => {
+      if (isFirst) {
+        isFirst = false;
+        await rotateTenant(portsOf(keys.kms), acme);
+      }
+      return result;
+    };
+    const { kms } = keys;
+    return operation === 'rotate'
+      ? { ...kms, rotate: async (...args) => await overtake(await kms.rotate(...args)) }
+      : { ...kms, wrap: async (...args) => await overtake(await kms.wrap(...args)) };
+  };
+  for (const operation of ['rotate', 'wrap'] as const) {
+    it(`ends and destroys nothing when another one overtakes it after its ${operation}`, async () => {
+      const sealed = await sealMany(4);
+      await assert.rejects(rotateTenant(portsOf(overtakenAfter(operation)), acme), StaleKeyring);
+      assert.deepEqual(
+        (await tenantKeys()).map(({ number }) => number),
+        [2],
+      );
+      await portsOf(keys.kms).keyrings.of(acme);
+      assert.ok(await allOpen(sealed));
+      await rotateTenant(portsOf(keys.kms), acme);
+      assert.ok(await allOpen(sealed));
+    });
+  }
+
+  it('does not fail who loads meanwhile the keys that it destroys', async () => {
+    const { db, clock } = world;
+    let isFirst = true;
+    const unwrap: Kms['unwrap'] = async (tenantId, wrapped) => {
+      if (isFirst) {
+        isFirst = false;
+        await rotateTenant(portsOf(keys.kms), acme);
+      }
+      return await keys.kms.unwrap(tenantId, wrapped);
+    };
+    const kms = { ...keys.kms, unwrap };
+    const keyrings = createTenantKeyrings({ ...testConfig, db, clock, kms, randomBytes });
+    assert.equal((await keyrings.of(acme)).newestNumber, 2);
+  });
+
+  it('makes no KMS key for a tenant that is not there', async () => {
+    const nobody = tenantNamed('nobody');
+    const hasReason = (reason: string) => (error: unknown) =>
+      error instanceof ServiceError && error.reason === reason;
+    await assert.rejects(rotateTenant(portsOf(keys.kms), nobody), hasReason('TENANT_UNKNOWN'));
+    await assert.rejects(keys.kms.wrap(nobody, randomBytes(32)), hasReason('KMS_KEY_MISSING'));
   });
 
   it('does not bring back what was erased while it ran', async () => {

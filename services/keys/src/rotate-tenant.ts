@@ -34,24 +34,31 @@ export interface Rotated {
 
 /**
  * Replaces a tenant's tenant key online, and the KMS key version under it, so that a copy of this store that is older
- * than the rotation cannot bring an erased person back. Whatever the process dies at, running it again completes it:
+ * than the rotation cannot bring an erased person back. Whatever the process dies at, running it again completes it. No
+ * process calls it yet: docs/decisions/no-rotation-by-itself-yet.md says what that takes.
  *
  * 1. A new KMS version, a new tenant key under it. From its commit on everything new is wrapped with the new one; the
- *    old one still opens. Died after: the next run adds one more.
+ *    old one still opens. Died after: the next run adds one more, and removes them all.
  * 2. Every row is re-wrapped, in pages; those that are already are passed over.
  * 3. Every row is counted under the new key. One that is not stops here, before anything is destroyed.
  * 4. The old tenant keys are deleted. They are never wrapped again.
  * 5. The older KMS versions are destroyed: a copy of the store has the old tenant keys, and nothing unwraps them now.
  *    Died before: the next run's own step 5 destroys them.
+ *
+ * Throws TENANT_UNKNOWN, what the KMS throws, StaleKeyring when another rotation of the tenant came first, and
+ * INTERNAL_DEFECT when a row was not re-wrapped; both before anything is destroyed.
  */
 export async function rotateTenant(ports: RotationPorts, tenantId: TenantId): Promise<Rotated> {
   const { db, kms, keyrings, clock, randomBytes } = ports;
+  // Before a version is made: a tenant that is not there gets no KMS key, and versions rise with the numbers of keys.
+  keyrings.forget(tenantId);
+  const { tenantNumber, newestNumber } = await keyrings.of(tenantId);
   const kmsVersion = await kms.rotate(tenantId);
-  const { tenantNumber } = await keyrings.of(tenantId);
   const secretBytes = randomBytes(32);
   const wrapped = await kms.wrap(tenantId, secretBytes);
   secretBytes.fill(0);
-  const newest = await addTenantKey(db, tenantId, tenantNumber, wrapped, clock.nowMs());
+  const from = { tenantNumber, formerNewest: newestNumber };
+  const newest = await addTenantKey(db, tenantId, from, wrapped, clock.nowMs());
   keyrings.forget(tenantId);
   const keyring = await keyrings.of(tenantId);
   await rewrapOthers(db, keyring);

@@ -5,7 +5,13 @@ import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
 import { isTransient } from '@lethe/platform/retry/is-transient.ts';
 import type { Kms } from '../kms/port.ts';
 import type { KeysSchema } from '../store/schema.ts';
-import { findOldestAndNewest, findTenant, insertTenant, StaleKeyring } from '../store/tenants.ts';
+import {
+  findOldestAndNewest,
+  findTenant,
+  insertTenant,
+  StaleKeyring,
+  type StoredTenant,
+} from '../store/tenants.ts';
 import { createTenantKeyring, type TenantKeyring } from './tenant-keyring.ts';
 
 export interface TenantKeyrings {
@@ -97,14 +103,31 @@ export function createTenantKeyrings(ports: TenantKeyringsPorts): TenantKeyrings
   };
 }
 
-async function loadKeyring(
-  { db, kms, randomBytes }: TenantKeyringsPorts,
-  tenantId: TenantId,
-): Promise<TenantKeyring> {
-  const tenant = await findTenant(db, tenantId);
-  if (tenant === undefined) {
-    throw new ServiceError('TENANT_UNKNOWN', `Tenant ${tenantId} is not registered.`);
+async function loadKeyring(ports: TenantKeyringsPorts, tenantId: TenantId): Promise<TenantKeyring> {
+  for (let attempt = 1; ; attempt += 1) {
+    const tenant = await requireTenant(ports.db, tenantId);
+    try {
+      return await unwrapKeyring(ports, tenantId, tenant);
+    } catch (error) {
+      // A rotation may have destroyed, between the two, what the oldest of the keys was wrapped with.
+      const now = await requireTenant(ports.db, tenantId);
+      const isOldestGone = now.tenantKeys.at(-1)?.number !== tenant.tenantKeys.at(-1)?.number;
+      if (!isOldestGone || attempt === staleMax) throw error;
+    }
   }
+}
+
+async function requireTenant(db: Kysely<KeysSchema>, tenantId: TenantId): Promise<StoredTenant> {
+  const tenant = await findTenant(db, tenantId);
+  if (tenant !== undefined) return tenant;
+  throw new ServiceError('TENANT_UNKNOWN', `Tenant ${tenantId} is not registered.`);
+}
+
+async function unwrapKeyring(
+  { kms, randomBytes }: TenantKeyringsPorts,
+  tenantId: TenantId,
+  tenant: StoredTenant,
+): Promise<TenantKeyring> {
   const [first, ...older] = await Promise.all(
     tenant.tenantKeys.map(async ({ number, wrapped }) => ({
       number,

@@ -4,26 +4,32 @@ import type { TenantId } from '@lethe/platform/ids/ids.ts';
 import type { WrappedThing } from '../domain/wrapped.ts';
 import { scopeFromBytes } from './columns.ts';
 import type { KeysSchema } from './schema.ts';
+import { StaleKeyring } from './tenants.ts';
 
 /**
  * Stores a newer tenant key, from which on everything new is wrapped with it: under the exclusive fence lock, so that no
- * transaction that wrapped with the older one is still under way. Answers its number.
+ * transaction that wrapped with the older one is still under way. Answers its number. Throws StaleKeyring when
+ * `formerNewest` is not the newest any more: two rotations at once would else give their tenant keys and their KMS
+ * versions opposite orders, and one destroy what the other's is wrapped with.
  */
 export async function addTenantKey(
   db: Kysely<KeysSchema>,
   tenantId: TenantId,
-  tenantNumber: number,
+  { tenantNumber, formerNewest }: { tenantNumber: number; formerNewest: number },
   wrapped: Buffer,
   nowMs: number,
 ): Promise<number> {
   return db.transaction().execute(async (tx) => {
     await lockFencesExclusively(tx, 'keys', [tenantId]);
-    const { newest_tenant_key: number } = await tx
+    const updated = await tx
       .updateTable('tenants')
       .set((tenant) => ({ newest_tenant_key: tenant('newest_tenant_key', '+', 1) }))
       .where('tenant_number', '=', tenantNumber)
+      .where('newest_tenant_key', '=', formerNewest)
       .returning('newest_tenant_key')
-      .executeTakeFirstOrThrow();
+      .executeTakeFirst();
+    if (updated === undefined) throw new StaleKeyring();
+    const number = updated.newest_tenant_key;
     await tx
       .insertInto('tenant_keys')
       .values({ tenant_number: tenantNumber, number, wrapped, created_at_ms: BigInt(nowMs) })
