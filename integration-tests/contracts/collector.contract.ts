@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { leaseMetrics } from '@lethe/platform/key-client/metrics.ts';
+import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
+import { openTelemetry } from '@lethe/platform/telemetry/open-telemetry.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { type LocalCollector, startLocalCollector } from '../../deploy/local/collector.ts';
 import { allowedAttributes } from '../../deploy/telemetry/collector.ts';
@@ -112,6 +116,37 @@ if (binary !== undefined) {
       assert.match(scraped, /^lethe_relay_lag_seconds\{.*lethe_topic="tickets.v1".*\} 7$/m);
       assert.doesNotMatch(scraped, /user_email|exception_message/);
       assert.deepEqual(texts([Buffer.from(scraped)]), []);
+    });
+
+    it('has gauges and counters of the services scraped, as their SDK sends them', async () => {
+      const running = openTelemetry(
+        {
+          endpoint: new URL(collector.endpoint),
+          authority: undefined,
+          headers: new Map(),
+          traceRatio: 0,
+          intervalMs: 500,
+          instance: 'one',
+        },
+        {
+          name: 'tickets',
+          clock: systemClock,
+          randomBytes: (size) => Buffer.alloc(size, 7),
+          onUndelivered: () => undefined,
+        },
+      );
+      const telemetry = running.of('tickets');
+      let problem: string | undefined = 'SEQUENCE_GAP at 17';
+      observeProblems(telemetry, { relay: () => problem });
+      const lookup = { 'lethe.lease.purpose': 'seal', 'lethe.lease.result': 'hit' } as const;
+      telemetry.meter(leaseMetrics).add('lethe.lease.lookups', 3, lookup);
+      const series = async (pattern: RegExp) =>
+        await until(async () => pattern.test(await collector.scrape()));
+      await series(/^lethe_problems\{.*error_type="SEQUENCE_GAP".*\} 1$/m);
+      problem = undefined;
+      await series(/^lethe_problems\{(?!.*error_type).*lethe_component="relay".*\} 0$/m);
+      await series(/^lethe_lease_lookups_total\{.*lethe_lease_result="hit".*\} 3$/m);
+      await running.stop(1_000);
     });
 
     it('leaves nothing of anybody in what goes on; what came in had it', () => {

@@ -11,6 +11,15 @@ export interface ReceivedMetric {
   readonly kind: 'gauge' | 'counter' | 'histogram';
   /** Names on its points. */
   readonly attributes: readonly string[];
+  readonly points: readonly ReceivedPoint[];
+  /** Whether a point tells of all since the start; a gauge's tells of now. */
+  readonly isCumulative: boolean;
+}
+
+export interface ReceivedPoint {
+  readonly attributes: Readonly<Record<string, string | number>>;
+  /** Of a histogram how many values there were. */
+  readonly value: number;
 }
 
 export interface ReceivedSpan {
@@ -48,6 +57,7 @@ export interface OtlpReceiver {
   bodies(): readonly Buffer[];
   /** Names of the attributes of resources. */
   resourceAttributes(): readonly string[];
+  /** Each as often as it was exported, in that order. */
   metrics(): readonly ReceivedMetric[];
   spans(): readonly ReceivedSpan[];
   logs(): readonly ReceivedLog[];
@@ -115,9 +125,13 @@ function keysOf(message: WireFields, field: number): readonly string[] {
 
 function valueOf(any: WireFields | undefined): string | number {
   if (any?.present.has(3) === true) return Number(BigInt.asIntN(64, any.number(3)));
-  if (any?.present.has(4) !== true) return any?.text(1) ?? '';
+  return any?.present.has(4) === true ? doubleOf(any) : (any?.text(1) ?? '');
+}
+
+/** Of field 4, as which a double stands in values and in points alike. */
+function doubleOf(message: WireFields): number {
   const bits = Buffer.alloc(8);
-  bits.writeBigUInt64LE(any.number(4));
+  bits.writeBigUInt64LE(message.number(4));
   return bits.readDoubleLE();
 }
 
@@ -132,7 +146,28 @@ function metricOf(service: string, metric: WireFields): ReceivedMetric {
     unit: metric.text(3),
     kind,
     attributes: points.flatMap((point) => keysOf(point, kind === 'histogram' ? 9 : 7)),
+    points: points.map((point) => pointOf(kind, point)),
+    isCumulative: metric.messages(field)[0]?.number(2) === cumulative,
   };
+}
+
+const cumulative = 2n;
+
+function pointOf(kind: ReceivedMetric['kind'], point: WireFields): ReceivedPoint {
+  const isHistogram = kind === 'histogram';
+  return {
+    attributes: attributesOf(point, isHistogram ? 9 : 7),
+    value:
+      isHistogram || point.present.has(6)
+        ? Number(point.number(isHistogram ? 4 : 6))
+        : doubleOf(point),
+  };
+}
+
+function attributesOf(message: WireFields, field: number) {
+  return Object.fromEntries(
+    message.messages(field).map((each) => [each.text(1), valueOf(each.messages(2)[0])]),
+  );
 }
 
 function spanOf(service: string, span: WireFields): ReceivedSpan {
@@ -147,9 +182,7 @@ function spanOf(service: string, span: WireFields): ReceivedSpan {
     startedNs: span.number(7),
     endedNs: span.number(8),
     attributes: keysOf(span, 9),
-    values: Object.fromEntries(
-      span.messages(9).map((each) => [each.text(1), valueOf(each.messages(2)[0])]),
-    ),
+    values: attributesOf(span, 9),
     otherTexts: [
       span.text(3),
       ...span.messages(11).map((event) => event.text(2)),

@@ -3,7 +3,12 @@ import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InstrumentType,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, type Sampler, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { ServiceName } from '@lethe/proto/access.ts';
 import type { Clock, RandomBytes } from '../lifecycle/clock.ts';
@@ -124,7 +129,7 @@ function openService({
     resource,
     readers: [
       new PeriodicExportingMetricReader({
-        exporter: telling(new OTLPMetricExporter(exporterConfig(config, 'metrics'))),
+        exporter: telling(new MetricExporter(exporterConfig(config, 'metrics'))),
         exportIntervalMillis: config.intervalMs,
         exportTimeoutMillis: Math.min(exportTimeoutMs, config.intervalMs),
       }),
@@ -165,6 +170,18 @@ function exporterConfig(config: TelemetryConfig, signal: 'traces' | 'metrics' | 
     concurrencyLimit: requestsMax,
     ...(authority === undefined ? {} : { httpAgentOptions: { ca: authority } }),
   };
+}
+
+/**
+ * What a gauge is not asked about any more, or could not say, is not exported. The SDK's cumulative default would send every
+ * series it has ever seen again as new: a problem that has ended, a lag that nobody can measure.
+ */
+class MetricExporter extends OTLPMetricExporter {
+  override selectAggregationTemporality(instrument: InstrumentType): AggregationTemporality {
+    return instrument === InstrumentType.OBSERVABLE_GAUGE
+      ? AggregationTemporality.DELTA
+      : AggregationTemporality.CUMULATIVE;
+  }
 }
 
 interface Exporter {
