@@ -21,8 +21,14 @@ const status = label('rpc.response.status_code');
 
 /** Of each process: one that is behind is not made up for by others. */
 const consumerLag = series('lethe.consumer.lag');
+/** Three minutes: what `keys` leaves behind that was replaced is over before the alert has waited for it. */
 const leaseCalls = (filter: string) =>
-  `sum by (job) (rate(${observations('rpc.client.call.duration')}{${method}="lethe.keys.v1.KeyService/Lease"${filter}}[5m]))`;
+  `sum by (job) (rate(${observations('rpc.client.call.duration')}{${method}=~"lethe.keys.v1.KeyService/Lease.*"${filter}}[3m]))`;
+/** A client that has lost its watch for revocations makes no calls: it refuses by itself. */
+const leaseLookups = (filter: string) =>
+  `sum by (job) (rate(${series('lethe.lease.lookups')}${filter}[3m]))`;
+const failedCalls = `${leaseCalls(`,${status}!~"OK|NOT_FOUND"`)} / ${leaseCalls('')}`;
+const failedLookups = `${leaseLookups(`{${label('lethe.lease.result')}="failed"}`)} / ${leaseLookups('')}`;
 /** A service of which nothing is heard has no other series that could rise, such as the clocks of `privacy`. */
 const silentServices = serviceNames.map(
   (name) => `absent(${series('lethe.ready')}{job="lethe/${name}"})`,
@@ -60,10 +66,11 @@ export const alerts: readonly Alert[] = [
   },
   {
     name: 'LetheLeaseFailures',
-    expr: `${leaseCalls(`,${status}!="OK"`)} / ${leaseCalls('')} > 0.05`,
+    expr: `${failedCalls} > 0.05 or ${failedLookups} > 0.05`,
     for: '5m',
     severity: 'page',
-    summary: '{{ $labels.job }} fails to lease keys in {{ $value | humanizePercentage }} of calls.',
+    summary:
+      '{{ $labels.job }} fails to lease keys in {{ $value | humanizePercentage }} of attempts.',
     runbook: 'lease-failures',
   },
   {

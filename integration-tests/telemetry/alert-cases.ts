@@ -1,37 +1,13 @@
 import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
-import { label, observations, series } from '../../deploy/telemetry/catalogue.ts';
-
-/** Series over time, in promtool's notation: start, plus a step, times a count; a sample a minute. */
-export type Samples = readonly (readonly [series: string, values: string])[];
-
-/** When an alert fires and when it does not. */
-export interface AlertCase {
-  readonly alert: string;
-  readonly fires: Samples;
-  /** When it is looked at. */
-  readonly at: string;
-  /** Of the alert, beside its severity. */
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly summary: string;
-  /** What looks alike and is well, at the same time. */
-  readonly quiet: Samples;
-}
+import { label, series } from '../../deploy/telemetry/catalogue.ts';
+import { type AlertCase, of, type Samples } from './alert-case.ts';
+import { leaseAlertCases } from './lease-alert-cases.ts';
 
 const topic = label('messaging.destination.name');
 const consumer = label('lethe.consumer');
 const reason = label('error.type');
 const component = label('lethe.component');
 const use = label('lethe.certificate.use');
-const of = (name: string, labels: Readonly<Record<string, string>>) => {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
-  return `${name}{${pairs.join(',')}}`;
-};
-const lease = (status: string) =>
-  of(observations('rpc.client.call.duration'), {
-    job: 'lethe/tickets',
-    [label('rpc.method')]: 'lethe.keys.v1.KeyService/Lease',
-    [label('rpc.response.status_code')]: status,
-  });
 const unreadable = (le: string) =>
   of('lethe_erasure_unreadable_duration_seconds_bucket', { job: 'lethe/privacy', le });
 const problem = (because: string) =>
@@ -88,20 +64,7 @@ export const alertCases: readonly AlertCase[] = [
       [unreadable('+Inf'), '0+1x90'],
     ],
   },
-  {
-    alert: 'LetheLeaseFailures',
-    fires: [
-      [lease('OK'), '0+90x30'],
-      [lease('UNAVAILABLE'), '0+10x30'],
-    ],
-    at: '20m',
-    labels: { job: 'lethe/tickets' },
-    summary: 'lethe/tickets fails to lease keys in 10% of calls.',
-    quiet: [
-      [lease('OK'), '0+99x30'],
-      [lease('UNAVAILABLE'), '0+1x30'],
-    ],
-  },
+  ...leaseAlertCases,
   {
     alert: 'LetheRelayLag',
     fires: [[of(series('lethe.relay.lag'), { [topic]: 'tickets.v1' }), '0+60x10']],

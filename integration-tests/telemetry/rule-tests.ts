@@ -1,5 +1,5 @@
 import { alerts } from '../../deploy/telemetry/alerts.ts';
-import type { AlertCase, Samples } from './alert-cases.ts';
+import type { AlertCase, Samples } from './alert-case.ts';
 
 /** What `promtool test rules` reads: each case twice, as it fires and as it does not. JSON is YAML. */
 export function ruleTests(ruleFile: string, cases: readonly AlertCase[]): string {

@@ -2,6 +2,7 @@ import type { LeasePurpose, ScopeRequest } from '@lethe/proto/gen/lethe/keys/v1/
 import { ServiceError } from '../errors/service-error.ts';
 import type { TenantId } from '../ids/ids.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import type { Attributes } from '../telemetry/attributes.ts';
 import type { CachedLease } from './cached-lease.ts';
 import type { LeaseCache } from './lease-cache.ts';
 import { leaseOf, type LeaseCalls, type ScopeAnswer } from './leasing.ts';
@@ -23,13 +24,16 @@ export interface Wanted {
 
 export type Answer = CachedLease | LeaseRefusal;
 
+/** How many leases were wanted, by whether they could be had; also of who was refused before any call. */
+export type Looks = Readonly<Record<NonNullable<Attributes['lethe.lease.result']>, number>>;
+
 interface AskParts {
   readonly cache: LeaseCache;
   readonly calls: LeaseCalls;
   readonly clock: Clock;
   readonly isRegistered: () => boolean;
-  /** Told how many leases were at hand, and how many were not. */
-  readonly looked?: ((purpose: LeasePurpose, hits: number, misses: number) => void) | undefined;
+  /** Told how many leases were at hand, and how it went with those that were not. */
+  readonly looked?: ((purpose: LeasePurpose, looks: Looks) => void) | undefined;
 }
 
 /** The questions that wait for keys, so that many who need one key make one call. */
@@ -67,12 +71,13 @@ function createQuestions({ cache, calls, clock, isRegistered }: AskParts) {
 
 /** Answers from the cache, joins questions under way, and asks keys for the rest in one call. */
 export function createAsk(parts: AskParts) {
-  const { cache } = parts;
+  const { cache, looked } = parts;
   const questions = createQuestions(parts);
-  return async (
+  const answersTo = async (
     tenantId: TenantId,
     purpose: LeasePurpose,
     wanted: readonly Wanted[],
+    sought: (count: number) => void,
   ): Promise<readonly Answer[]> => {
     const answers = new Map<number, Answer>();
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -83,7 +88,7 @@ export function createAsk(parts: AskParts) {
         answers.set(index, lease);
         return [];
       });
-      if (attempt === 0) parts.looked?.(purpose, wanted.length - open.length, open.length);
+      if (attempt === 0) sought(open.length);
       if (open.length === 0) break;
       try {
         const wantedNow = open.map(({ one }) => one);
@@ -103,6 +108,29 @@ export function createAsk(parts: AskParts) {
       return answer;
     });
   };
+  return async (
+    tenantId: TenantId,
+    purpose: LeasePurpose,
+    wanted: readonly Wanted[],
+  ): Promise<readonly Answer[]> => {
+    let sought = 0;
+    const tell = (miss: number, failed: number) =>
+      looked?.(purpose, { hit: wanted.length - sought, miss, failed });
+    try {
+      const answers = await answersTo(tenantId, purpose, wanted, (count) => (sought = count));
+      tell(sought, 0);
+      return answers;
+    } catch (error) {
+      if (isAnswer(error)) tell(sought, 0);
+      else tell(0, sought);
+      throw error;
+    }
+  };
+}
+
+/** Whether keys is well and knows no such tenant: whoever calls for one must not look like keys that are away. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'NOT_FOUND';
 }
 
 /** While keys is away, what was leased may be used to the end of its term; what was not is an error. */

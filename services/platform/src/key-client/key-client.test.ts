@@ -17,7 +17,9 @@ import type { Scope, TenantId, Token } from '../ids/ids.ts';
 import { createLogger } from '../log/logger.ts';
 import { commitmentOf } from '../sealing/data-key.ts';
 import { encodeScope } from '../sealing/scope-wire.ts';
+import type { Telemetry } from '../telemetry/port.ts';
 import { createHandClock } from '../testing/hand-clock.ts';
+import { createRecordingTelemetry } from '../testing/recording-telemetry.ts';
 import { until } from '../testing/until.ts';
 import { CachedLease } from './cached-lease.ts';
 import { createKeyClient } from './key-client.ts';
@@ -123,7 +125,9 @@ function granted<Lease extends HeldLease>(answer: Lease | LeaseRefusal | undefin
 }
 
 describe('the key client', () => {
-  const setup = async (options: { leasesMax?: number; sweepEveryMs?: number } = {}) => {
+  const setup = async (
+    options: { leasesMax?: number; sweepEveryMs?: number; telemetry?: Telemetry } = {},
+  ) => {
     const clock = createHandClock();
     const { stub, registration } = createStubKeys();
     const network = createInProcessNetwork();
@@ -350,6 +354,41 @@ describe('the key client', () => {
     await client.stop();
     assert.throws(() => lease.assertUsable(), hasReason('LEASE_EXPIRED'));
     await assert.rejects(seal(person), hasReason('KEYS_UNAVAILABLE'));
+  });
+
+  it('tells of leases that could not be had, also where nobody was called', async () => {
+    const { telemetry, recorded } = createRecordingTelemetry();
+    const { clock, stub, client, seal } = await setup({ telemetry });
+    const told = () => {
+      const results = { hit: 0, miss: 0, failed: 0 };
+      for (const { value, attributes } of recorded) {
+        if (!('lethe.lease.result' in attributes)) continue;
+        results[attributes['lethe.lease.result'] as keyof typeof results] += value;
+      }
+      return results;
+    };
+    await seal(person);
+    await client.leaseForSeal(acme, [{ scope: person }, { scope: ticket }]);
+    assert.deepEqual(told(), { hit: 1, miss: 2, failed: 0 });
+    stub.away = true;
+    clock.advance((ttlMs * 2) / 3);
+    await seal(person);
+    assert.deepEqual(told(), { hit: 1, miss: 3, failed: 0 }, 'held on to');
+    clock.advance(ttlMs);
+    await assert.rejects(seal(person), hasReason('KEYS_UNAVAILABLE'));
+    assert.deepEqual(told(), { hit: 1, miss: 3, failed: 1 });
+    stub.away = false;
+    stub.beforeAnswer = async () => {
+      throw new ServiceError('TENANT_UNKNOWN');
+    };
+    await assert.rejects(seal(person), hasReason('TENANT_UNKNOWN'));
+    assert.deepEqual(told(), { hit: 1, miss: 4, failed: 1 });
+    // The watch is gone: no call is made.
+    await client.stop();
+    const calls = stub.requests.length;
+    await assert.rejects(client.leaseForSeal(acme, [{ scope: person }, { scope: ticket }]));
+    assert.equal(stub.requests.length, calls);
+    assert.deepEqual(told(), { hit: 1, miss: 4, failed: 3 });
   });
 
   it('refuses a data key that does not match its id', async () => {

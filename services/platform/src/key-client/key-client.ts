@@ -12,7 +12,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Logger } from '../log/logger.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import type { CachedLease } from './cached-lease.ts';
-import { createAsk, type Wanted } from './ask.ts';
+import { createAsk, type Looks, type Wanted } from './ask.ts';
 import { callKeys, keysTimeoutMs } from './keys-calls.ts';
 import { LeaseCache, scopeNameOf } from './lease-cache.ts';
 import { encodeOpenRequest, encodeSealRequest } from './lease-messages.ts';
@@ -102,11 +102,13 @@ export function createKeyClient(options: KeyClientOptions): KeyClient {
 function countingLooks(telemetry: Telemetry) {
   if (!telemetry.isOn) return undefined;
   const meter = telemetry.meter(leaseMetrics);
-  return (asked: LeasePurpose, hits: number, misses: number) => {
+  return (asked: LeasePurpose, looks: Looks) => {
     const purpose = asked === LeasePurpose.LEASE_PURPOSE_SEAL ? 'seal' : 'open';
-    const attributes = { 'lethe.lease.purpose': purpose } as const;
-    meter.add('lethe.lease.lookups', hits, { ...attributes, 'lethe.lease.result': 'hit' });
-    meter.add('lethe.lease.lookups', misses, { ...attributes, 'lethe.lease.result': 'miss' });
+    // Also of none: a series that begins with its first failure does not rise by it.
+    for (const result of ['hit', 'miss', 'failed'] as const) {
+      const attributes = { 'lethe.lease.purpose': purpose, 'lethe.lease.result': result } as const;
+      meter.add('lethe.lease.lookups', looks[result], attributes);
+    }
   };
 }
 

@@ -6,7 +6,7 @@ export const leaseMetrics = {
     kind: 'counter',
     unit: '{lease}',
     description:
-      'Leases that were wanted: a hit was at hand, a miss was asked of keys or waited for.',
+      'Leases that were wanted: a hit was at hand, a miss was answered by keys or held on to, a failed one could not be had.',
     attributes: ['lethe.lease.purpose', 'lethe.lease.result'],
   },
 } as const satisfies MetricTable;

@@ -101,7 +101,7 @@ export const attributeRules = {
   'lethe.erasure.id': erasureId,
   'lethe.kms.operation': oneOf(['wrap', 'unwrap', 'rotate', 'destroy_versions', 'destroy_tenant']),
   'lethe.lease.purpose': oneOf(['seal', 'open']),
-  'lethe.lease.result': oneOf(['hit', 'miss']),
+  'lethe.lease.result': oneOf(['hit', 'miss', 'failed']),
   'lethe.peer': oneOf(serviceNames),
   'lethe.rows': count,
   'lethe.sequence.first': count,
