@@ -1,3 +1,4 @@
+import { telemetryIntervalMsMax } from '../../services/platform/src/telemetry/config.ts';
 import {
   flag,
   group,
@@ -22,7 +23,12 @@ export function telemetryValues(): Group {
     traceRatio: text('The share of calls from outside whose trace is recorded, 0 to 1.', '0.01', {
       pattern: '^(0(\\.[0-9]+)?|1(\\.0+)?)$',
     }),
-    intervalMs: whole('How often metrics are sent.', 15_000, 500, 300_000),
+    intervalMs: whole(
+      'How often metrics are sent; the collector forgets after a minute what it does not hear of.',
+      15_000,
+      500,
+      telemetryIntervalMsMax,
+    ),
     existingSecret: optionalText('With what the two below name.', endpointName),
     authorityKey: text(
       'Where in the Secret the authority of the collector lies; empty: those of Node.',

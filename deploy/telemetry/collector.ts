@@ -41,8 +41,8 @@ ${keys}    blocked_values:
   batch: { timeout: 1s }
 exporters:
   # Scraped by Prometheus with honor_labels: job is "lethe/<service>", instance the process. A process that
-  # ended is forgotten after: some intervals at which services send (LETHE_TELEMETRY_INTERVAL_MS, 15 s), and less than
-  # alerts wait for, or the last lag of a pod that is gone would page.
+  # ended is forgotten after: some intervals at which services send (LETHE_TELEMETRY_INTERVAL_MS, 15 s, at most 30 s), and
+  # no more than alerts wait for, or the last lag of a pod that is gone would page.
   prometheus:
     endpoint: "\${env:PROMETHEUS_LISTEN:-127.0.0.1:8889}"
     metric_expiration: 1m

@@ -3,10 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { alerts } from '../../deploy/telemetry/alerts.ts';
+import { telemetryValues } from '../../deploy/chart/telemetry-values.ts';
 import { metrics } from '../../deploy/telemetry/catalogue.ts';
 import { allowedAttributes, collectorText } from '../../deploy/telemetry/collector.ts';
 import { telemetryFiles } from '../../deploy/telemetry/write-files.ts';
 import { attributeRules } from '@lethe/platform/telemetry/attributes.ts';
+import { telemetryIntervalMsMax, telemetrySettings } from '@lethe/platform/telemetry/config.ts';
 import { alertCases } from '../telemetry/alert-cases.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -44,6 +46,18 @@ describe('alerts, dashboards and the collector', () => {
     const waits = alerts.map((alert) => Number(/^(\d+)m$/.exec(alert.for)?.[1]));
     const shortest = Math.min(...waits.filter((each) => each > 0));
     assert.ok(Number(expiry) <= shortest, `${expiry} min, ${shortest} min`);
+  });
+
+  it('forget no process that runs, however rarely it may send', () => {
+    const [, expiry = ''] = /metric_expiration: (\d+)m/.exec(collectorText()) ?? [];
+    const { LETHE_TELEMETRY_INTERVAL_MS: ofServices } = telemetrySettings.shape;
+    assert.ok(ofServices.safeParse(telemetryIntervalMsMax).success);
+    assert.ok(!ofServices.safeParse(telemetryIntervalMsMax + 1).success);
+    const { intervalMs: ofChart } = telemetryValues().members;
+    assert.ok(ofChart?.kind === 'value');
+    assert.equal(ofChart.schema['maximum'], telemetryIntervalMsMax);
+    // One export may fail.
+    assert.ok(2 * telemetryIntervalMsMax <= Number(expiry) * 60_000, `${expiry} min`);
   });
 
   it('name each attribute once', () => {

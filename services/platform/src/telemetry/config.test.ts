@@ -34,6 +34,8 @@ describe('the settings of telemetry', () => {
     for (const [field, value] of [
       ['LETHE_TELEMETRY_ENDPOINT', 'ftp://s3cret'],
       ['LETHE_TELEMETRY_TRACE_RATIO', '7'],
+      // What the collector would forget from one export to the next.
+      ['LETHE_TELEMETRY_INTERVAL_MS', '60000'],
       ['LETHE_TELEMETRY_HEADERS_FILE', file],
       ['LETHE_TELEMETRY_AUTHORITY_FILE', join(folder, 'absent')],
       ['LETHE_TELEMETRY_INSTANCE', 'maria@example.com'],

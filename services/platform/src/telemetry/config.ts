@@ -20,6 +20,12 @@ export interface TelemetryConfig {
   readonly instance: string | undefined;
 }
 
+/**
+ * Above half of the collector's `metric_expiration` (one minute) a late export would let series come and go, and alerts with
+ * them.
+ */
+export const telemetryIntervalMsMax = 30_000;
+
 /** The variables, with their meaning. */
 export const telemetrySettings = z.object({
   LETHE_TELEMETRY_ENDPOINT: z
@@ -48,9 +54,11 @@ export const telemetrySettings = z.object({
     .number()
     .int()
     .min(500)
-    .max(300_000)
+    .max(telemetryIntervalMsMax)
     .default(15_000)
-    .describe('How often metrics are sent.'),
+    .describe(
+      'How often metrics are sent, at most every 30000: the collector forgets after a minute what it does not hear of.',
+    ),
   LETHE_TELEMETRY_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/)
