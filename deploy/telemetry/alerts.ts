@@ -34,7 +34,8 @@ const silentServices = serviceNames.map(
   (name) => `absent(${series('lethe.ready')}{job="lethe/${name}"})`,
 );
 const sixAreHeard = `group(${series('lethe.ready')}{job!="lethe/standalone"})`;
-const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LEDGER_AHEAD_OF_TABLE|LOG_BEHIND_CHECKPOINT';
+/** What a process lives on with. One that finds its ledger ahead or behind ends, and is told of by its absence. */
+const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LOG_BEHIND_CHECKPOINT';
 
 /** The alerts that there are. Bounds are those of design.md and of the settings' defaults. */
 export const alerts: readonly Alert[] = [

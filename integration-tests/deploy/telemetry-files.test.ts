@@ -7,6 +7,7 @@ import { telemetryValues } from '../../deploy/chart/telemetry-values.ts';
 import { metrics } from '../../deploy/telemetry/catalogue.ts';
 import { allowedAttributes, collectorText } from '../../deploy/telemetry/collector.ts';
 import { telemetryFiles } from '../../deploy/telemetry/write-files.ts';
+import type { Reason } from '@lethe/proto/reasons.ts';
 import { attributeRules } from '@lethe/platform/telemetry/attributes.ts';
 import { telemetryIntervalMsMax, telemetrySettings } from '@lethe/platform/telemetry/config.ts';
 import { alertCases } from '../telemetry/alert-cases.ts';
@@ -39,6 +40,17 @@ describe('alerts, dashboards and the collector', () => {
       written.filter((file) => !used.has(file)),
       [],
     );
+  });
+
+  it('lean on no problem of a process that ends with it: nobody is left to tell', () => {
+    const ending: readonly Reason[] = ['LEDGER_AHEAD_OF_TABLE', 'LEDGER_BEHIND_TABLE'];
+    for (const { name, expr } of alerts) {
+      assert.deepEqual(
+        ending.filter((reason) => expr.includes(reason)),
+        [],
+        name,
+      );
+    }
   });
 
   it('forget a process that ended before any alert has waited for it', () => {

@@ -219,6 +219,17 @@ export const alertCases: readonly AlertCase[] = [
     quiet: [[of(series('lethe.ready'), { job: 'lethe/standalone' }), '1x20']],
   },
   {
+    // Ends at each start, as with LEDGER_AHEAD_OF_TABLE, and is heard of now and then.
+    alert: 'LetheServiceNotReady',
+    fires: ready((name) =>
+      name === 'analytics' ? '1 1 0 stale 0 stale _ 0 stale _ _ _ 0 stale _ _ _ 0' : '1x20',
+    ),
+    at: '17m',
+    labels: { job: 'lethe/analytics' },
+    summary: 'No process of lethe/analytics is ready, or none is heard of.',
+    quiet: ready((name) => (name === 'analytics' ? '1 1 0 stale 0 stale _ 0 1x20' : '1x20')),
+  },
+  {
     alert: 'LetheTelemetryAbsent',
     fires: [],
     at: '20m',
