@@ -42,7 +42,7 @@ export function telemetryValues(): Group {
 /** What Prometheus and Grafana are given; all of it needs their operators and is off. */
 export function monitoringValues(): Group {
   return group(
-    'For the Prometheus operator and Grafana, whose objects must be known to the cluster.',
+    'For the Prometheus operator and Grafana, whose objects must be known to the cluster. One Prometheus takes one Lethe: its alerts know no release (docs/operators/observability.md).',
     {
       serviceMonitor: group('Has the collector scraped.', {
         enabled: flag('Whether there is one.', false),
