@@ -4,6 +4,7 @@ import { leaseMetrics } from '@lethe/platform/key-client/metrics.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { serviceMetrics } from '@lethe/platform/lifecycle/metrics.ts';
 import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
+import { observersThatEnd } from '@lethe/platform/telemetry/observers-that-end.ts';
 import { openTelemetry, type RunningTelemetry } from '@lethe/platform/telemetry/open-telemetry.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../harness/otlp-receiver.ts';
@@ -52,6 +53,21 @@ describe('a series that ends', () => {
     problem = undefined;
     const well = { attributes: relay, value: 0 };
     assert.deepEqual((await exportedAnew('lethe.problems'))?.points, [well]);
+  });
+
+  it('is nothing of a start that failed: what came after it is asked alone', async () => {
+    const given = observersThatEnd(running.of('tickets'));
+    running
+      .of('tickets')
+      .meter(serviceMetrics)
+      .observe('lethe.ready', () => [{ value: 1, attributes: {} }]);
+    // Registered after it, so that the SDK would believe it.
+    given.telemetry
+      .meter(serviceMetrics)
+      .observe('lethe.ready', () => [{ value: 0, attributes: {} }]);
+    assert.deepEqual((await exportedAnew('lethe.ready'))?.points, [{ attributes: {}, value: 0 }]);
+    given.end();
+    assert.deepEqual((await exportedAnew('lethe.ready'))?.points, [{ attributes: {}, value: 1 }]);
   });
 
   it('and so is what cannot be looked at: nothing, rather than what it was', async () => {

@@ -370,14 +370,14 @@ describe('the key client', () => {
     await seal(person);
     await client.leaseForSeal(acme, [{ scope: person }, { scope: ticket }]);
     assert.deepEqual(told(), { hit: 1, miss: 2, failed: 0 });
-    stub.away = true;
+    stub.away = 'SERVICE_UNAVAILABLE';
     clock.advance((ttlMs * 2) / 3);
     await seal(person);
     assert.deepEqual(told(), { hit: 1, miss: 3, failed: 0 }, 'held on to');
     clock.advance(ttlMs);
     await assert.rejects(seal(person), hasReason('KEYS_UNAVAILABLE'));
     assert.deepEqual(told(), { hit: 1, miss: 3, failed: 1 });
-    stub.away = false;
+    stub.away = undefined;
     stub.beforeAnswer = async () => {
       throw new ServiceError('TENANT_UNKNOWN');
     };

@@ -16,6 +16,7 @@ import type { Service } from '../lifecycle/service.ts';
 import { createUndoStack } from '../lifecycle/undo-stack.ts';
 import type { Logger } from '../log/logger.ts';
 import type { RunningTelemetry } from '../telemetry/open-telemetry.ts';
+import { observersThatEnd } from '../telemetry/observers-that-end.ts';
 import { noTelemetry, type Telemetry } from '../telemetry/port.ts';
 import { openTlsSource, type TlsSource } from '../tls/tls-source.ts';
 import { type HealthReport, openHealthPort } from './health-port.ts';
@@ -251,13 +252,15 @@ async function startService(
   };
   undo.push(end);
   const attempt = async (): Promise<Composed> => {
-    const composed = await options.compose(ports);
-    state.composed = composed;
-    state.waitsFor = 'the services, database and log that it needs';
+    const observers = observersThatEnd(telemetry);
     try {
+      const composed = await options.compose({ ...ports, telemetry: observers.telemetry });
+      state.composed = composed;
+      state.waitsFor = 'the services, database and log that it needs';
       await composed.service.start();
       return composed;
     } catch (error) {
+      observers.end();
       await end();
       state.composed = undefined;
       throw error;
