@@ -33,6 +33,14 @@ describe('verifying a certificate', () => {
     assert.equal(certificate?.erasureId, contents.erasureId);
   });
 
+  it('accepts a caveat that is signed no more', async () => {
+    const caveats = [{ code: 'released-aggregates', text: 'They are not recomputed.' }];
+    const former = await signer.sign({ ...contents, caveats });
+    const { isValid, certificate } = await verifyCertificate(former, signer.pem);
+    assert.equal(isValid, true);
+    assert.deepEqual(certificate?.caveats, caveats);
+  });
+
   it('refuses any changed character', async () => {
     for (let place = 0; place < jws.length; place += 17) {
       const other = jws[place] === 'A' ? 'B' : 'A';

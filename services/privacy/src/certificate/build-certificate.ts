@@ -31,10 +31,6 @@ const standingCaveats: readonly Caveat[] = [
     code: 'text-in-tickets-of-others',
     text: 'What the person wrote in tickets of other people stays with those tickets, without its author: the parts that name them are unreadable. The text itself may name people.',
   },
-  {
-    code: 'released-aggregates',
-    text: 'Released aggregates are not recomputed; their published privacy bound speaks for the person.',
-  },
 ];
 
 const unreadableBoxes: Caveat = {
