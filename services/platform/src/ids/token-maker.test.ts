@@ -16,16 +16,16 @@ describe('the token maker', () => {
       [acme.ticket('T-1'), acme.ticket('T-1 ')],
       [acme.alias('email', 'Ada@Example.COM'), acme.alias('email', ' ada@example.com')],
       [acme.alias('email', 'ZOË@example.com'), acme.alias('email', 'zoe\u0308@example.com')],
-      [acme.alias('phone', '+49 (0)30 1234-5'), acme.alias('phone', '0049.30.12345')],
-      [acme.alias('phone', '+49 30 12345'), acme.alias('phone', '493012345')],
-      [acme.alias('phone', '+４９ 30 12345'), acme.alias('phone', '+49 30 12345')],
+      [acme.alias('phone', '+49 (0)30 23125-123'), acme.alias('phone', '0049.30.23125123')],
+      [acme.alias('phone', '+49 30 23125123'), acme.alias('phone', '493023125123')],
+      [acme.alias('phone', '+４９ 30 23125123'), acme.alias('phone', '+49 30 23125123')],
       [acme.alias('id', 'crm:7'), acme.alias('id', 'crm:7 ')],
     ];
     for (const [one, other] of same) assert.equal(one, other);
   });
 
   it('keeps apart what differs, by kind and by tenant too', () => {
-    const value = '4930123456';
+    const value = '493023125123';
     const tokens = [acme, zeta].flatMap((maker) => [
       maker.ticket(value),
       maker.person(value),
@@ -34,7 +34,7 @@ describe('the token maker', () => {
       maker.alias('id', value),
       maker.person('U-1'),
       maker.person('u-1'),
-      maker.alias('phone', '030 123456'),
+      maker.alias('phone', '030 23125123'),
       maker.alias('phone', 'unknown'),
       maker.alias('phone', 'none'),
     ]);

@@ -28,8 +28,8 @@ function canonicalEmail(value: string): string {
 }
 
 /**
- * A phone number's digits: `+49 (0)30 1234-5`, `0049 30 12345` and `49.30.12345` are one number. Without any digit
- * ("unknown") the text itself stands for it. A national notation is not completed: the country is not known here.
+ * A phone number's digits: `+49 (0)30 23125-123`, `0049 30 23125123` and `49.30.23125123` are one number. Without any
+ * digit ("unknown") the text itself stands for it. A national notation is not completed: the country is not known here.
  */
 function canonicalPhone(value: string): string {
   const text = canonicalId(value.normalize('NFKC'));

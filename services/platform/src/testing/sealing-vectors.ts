@@ -124,9 +124,9 @@ function digestVector() {
 
 const aliases = [
   { kind: 'email', value: ' Ada@Example.COM', canonical: 'ada@example.com' },
-  { kind: 'phone', value: '+49 (0)30 1234-5', canonical: '493012345' },
-  { kind: 'phone', value: '0049 30 12345', canonical: '493012345' },
-  { kind: 'phone', value: '030 12345', canonical: '03012345' },
+  { kind: 'phone', value: '+49 (0)30 23125-123', canonical: '493023125123' },
+  { kind: 'phone', value: '0049 30 23125123', canonical: '493023125123' },
+  { kind: 'phone', value: '030 23125123', canonical: '03023125123' },
   { kind: 'phone', value: 'unknown', canonical: 'unknown' },
   { kind: 'id', value: 'crm:7 ', canonical: 'crm:7' },
 ] as const;
