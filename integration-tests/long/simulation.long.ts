@@ -5,10 +5,9 @@ import { join } from 'node:path';
 const main = join(import.meta.dirname, '../simulation/main.ts');
 const defaultMinutes = 5;
 
-/** `npm run test:long -- --minutes 10`, or LETHE_SIMULATION_MINUTES=10. */
+/** By LETHE_SIMULATION_MINUTES: mocha refuses options that are not its own. */
 function minutesAskedFor(): number {
-  const at = process.argv.indexOf('--minutes');
-  const asked = Number(at < 0 ? process.env['LETHE_SIMULATION_MINUTES'] : process.argv[at + 1]);
+  const asked = Number(process.env['LETHE_SIMULATION_MINUTES']);
   return asked > 0 ? asked : defaultMinutes;
 }
 
