@@ -5,8 +5,9 @@ import type { EventStoreSchema } from '@lethe/platform/event-store/tables.ts';
 import { eventIdBytes, type EventId } from '@lethe/platform/ids/ids.ts';
 import { recordErased } from '@lethe/platform/outbox/erased-ranges.ts';
 import { dropPublished, eraseFromLog, settleCounter } from '@lethe/platform/outbox/repair.ts';
+import { waitAgain } from '@lethe/platform/repair/mend-topic.ts';
 import { Record as LogRecord } from '@lethe/proto/gen/lethe/log/v1/record.ts';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { ApplyAhead } from './apply-ahead.ts';
 import type { MendTopic, TopicDifferences } from './look-at-tables.ts';
 import type { Differences } from './sequence-differences.ts';
@@ -137,13 +138,6 @@ async function forgetUncounted(
   const uncounted = gone.filter((sequence) => sequence > (row?.sequence ?? 0n));
   await sql`delete from event_index where partition = ${partition}
     and sequence = any(${uncounted}::int8[])`.execute(db);
-}
-
-/** An event whose row still waits has no number, whatever a batch that never arrived gave it. */
-async function waitAgain(tx: Transaction<EventStoreSchema>, partition: number): Promise<void> {
-  await sql`update event_index set sequence = null
-    from outbox where outbox.partition = ${partition} and outbox.kind = 1
-      and event_index.record_id = encode(outbox.event_id, 'hex')::uuid`.execute(tx);
 }
 
 function doneText({ topic }: TopicDifferences, done: Done): string {
