@@ -63,7 +63,8 @@ function commandLineError({ message }: CommanderError): CliError {
   );
 }
 
-function createProgram(host: CommandHost): Command {
+/** The command tree; parsing runs what `host` is for. */
+export function createProgram(host: CommandHost): Command {
   const { terminal } = host.surroundings;
   const program = new Command('lethe')
     .description(
