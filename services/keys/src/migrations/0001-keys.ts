@@ -4,9 +4,9 @@ import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
 /**
- * `data_keys` is laid out for ten million rows in 2 GB: fixed-width columns first and widest first, so that nothing is
- * padded; no column is ever null, or the row header would grow by eight bytes; the key id is not stored but for two
- * bytes of it (it is a hash of the key that is unwrapped anyway); the digest key is derived from the first
+ * `data_keys` is laid out for ten million rows of persons in about 2 GB: fixed-width columns first and widest first, so
+ * that nothing is padded; no column is ever null, or the row header would grow by eight bytes; the key id is not stored
+ * but for two bytes of it (it is a hash of the key that is unwrapped anyway); the digest key is derived from the first
  * generation's key. A person's row takes 128 bytes and a line pointer, its index entry 44.
  */
 const statements = [

@@ -1,7 +1,7 @@
 import type { ConsumerSchema } from '@lethe/platform/consumer/tables.ts';
 import type { Generated } from 'kysely';
 
-/** The schema of `keys`. Compact on purpose: ten million data keys take less than 2 GB (see migrations/0001). */
+/** The schema of `keys`. Compact on purpose (migrations/0001); docs/bench.md says what ten million data keys take. */
 export interface KeysSchema extends ConsumerSchema {
   tenants: {
     /** Stands for the tenant id in every other table. */
