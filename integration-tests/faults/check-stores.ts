@@ -1,3 +1,4 @@
+import { eventIdFromBytes } from '@lethe/platform/ids/ids.ts';
 import type { SixProcesses } from '../../deploy/local/six-processes.ts';
 import { logViolations } from '../harness/stored-laws.ts';
 import type { StoredLog } from '../harness/stored-log.ts';
@@ -61,7 +62,7 @@ function indexViolations(query: Query, log: StoredLog, { ids }: Acknowledged): r
   const onLog = new Map(
     log.records.map(({ topic, partition, sequence, header }) => [
       `${topic}/${partition} ${sequence}`,
-      `${header.tenantId} ${uuidOf(header.eventId)}`,
+      `${header.tenantId} ${eventIdFromBytes(header.eventId)}`,
     ]),
   );
   const indexed = new Set<string>();
@@ -87,11 +88,6 @@ function indexViolations(query: Query, log: StoredLog, { ids }: Acknowledged): r
     ...(absent === 0 ? [] : [`${absent} events of the index are not on the log`]),
     ...(foreign === 0 ? [] : [`${foreign} records of the log are in no index`]),
   ];
-}
-
-function uuidOf(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString('hex');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 /** Nothing is on its way, parked or pending, and no key of an erased scope is left. */

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { scopeText } from '@lethe/platform/ids/ids.ts';
+import { eventIdFromBytes, scopeText } from '@lethe/platform/ids/ids.ts';
 import { parseScope } from '@lethe/platform/sealing/scope-wire.ts';
 import {
   Record as LogRecord,
@@ -17,7 +16,7 @@ export interface ObservedRecord {
   /** Hex of the log's record key. */
   readonly recordKey: string;
   readonly header: RecordHeader;
-  /** Hex of the event id, as uuid text. */
+  /** UUID text. */
   readonly eventId: string;
   /** `<tenant> <token>` */
   readonly stream: string;
@@ -52,7 +51,7 @@ export function observe(log: MemoryLog): Observed {
         sequence: entry.sequence,
         recordKey: Buffer.from(entry.eventId).toString('hex'),
         header,
-        eventId: uuidText(header.eventId),
+        eventId: eventIdFromBytes(header.eventId),
         stream: `${header.tenantId} ${header.streamToken.toString('hex')}`,
         parts,
         event,
@@ -85,20 +84,4 @@ function fencedOf({ scopes }: ScopesErased): ReadonlyMap<string, number> {
 export function scopeOfPart({ scopeKind, scopeToken }: SealedPart): string | undefined {
   const scope = parseScope(scopeKind, scopeToken);
   return scope === undefined ? undefined : scopeText(scope);
-}
-
-export function uuidText(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes).toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
-}
-
-/** Short and the same for the same bytes. */
-export function shortHash(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 12);
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseJson } from '@lethe/platform/files/parse-json.ts';
 import { writeDurably } from '@lethe/platform/files/write-durably.ts';
 
 /** Raised when what lies in the folder can no longer be read by an older version. */
@@ -117,14 +118,5 @@ export async function readIfThere(file: string): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** Undefined for what is no JSON; the schema then says what is wrong. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -2,8 +2,9 @@ import { createPublicKey } from 'node:crypto';
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose';
 import { z } from 'zod';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseJson } from '@lethe/platform/files/parse-json.ts';
 import { writeDurably } from '@lethe/platform/files/write-durably.ts';
-import { parseJson, readIfThere } from './data-folder.ts';
+import { readIfThere } from './data-folder.ts';
 
 const privateJwk = z.looseObject({
   kty: z.literal('OKP'),

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseJson } from '@lethe/platform/files/parse-json.ts';
 import { writeDurably } from '@lethe/platform/files/write-durably.ts';
-import { type DataFolder, parseJson, readIfThere } from './data-folder.ts';
+import { type DataFolder, readIfThere } from './data-folder.ts';
 import { type Places, type StoreName, storeNames } from './system-places.ts';
 
 const recordSchema = z.partialRecord(z.enum(storeNames), z.string());

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { parseEnvironment } from '@lethe/platform/config/parse-environment.ts';
 import { configInvalid } from '@lethe/platform/config/parse-together.ts';
 import { readSettingFile } from '@lethe/platform/config/read-setting-file.ts';
+import { parseJson } from '@lethe/platform/files/parse-json.ts';
 
 /** The variables, with their meaning. */
 export const signingKeySettings = z.object({
@@ -24,17 +25,9 @@ export function readSigningKey(env: Readonly<Record<string, string | undefined>>
   const read = parseEnvironment('privacy', signingKeySettings, env);
   const field = 'LETHE_PRIVACY_SIGNING_KEY_FILE';
   const parsed = privateJwk.safeParse(
-    jsonOf(readSettingFile(field, read.LETHE_PRIVACY_SIGNING_KEY_FILE)),
+    parseJson(readSettingFile(field, read.LETHE_PRIVACY_SIGNING_KEY_FILE)),
   );
   if (parsed.success) return parsed.data;
   const description = 'must name a file with an Ed25519 private key as a JWK';
   throw configInvalid('privacy', [{ field, description }]);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,9 +3,10 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { readKeyringFile } from '@lethe/keys/kms/keyring-file.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { parseJson } from '@lethe/platform/files/parse-json.ts';
 import { writeDurably } from '@lethe/platform/files/write-durably.ts';
 import { checkSqliteLog, salvageSqliteLog } from '@lethe/platform/event-log/sqlite-salvage.ts';
-import { dataFormat, type DataFolder, parseJson, readIfThere } from '../data-folder.ts';
+import { dataFormat, type DataFolder, readIfThere } from '../data-folder.ts';
 import { isSigningKey } from '../key-files.ts';
 import type { Lost, Mendable } from './finding.ts';
 
