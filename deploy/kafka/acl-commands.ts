@@ -14,7 +14,7 @@ export function aclCommands(acls: readonly KafkaAcl[], tool: AclTool): readonly 
 }
 
 /** The arguments of one call. */
-export function aclArguments(acl: KafkaAcl, tool: AclTool): readonly string[] {
+function aclArguments(acl: KafkaAcl, tool: AclTool): readonly string[] {
   const { bootstrapServer, commandConfig } = tool;
   return [
     '--bootstrap-server',

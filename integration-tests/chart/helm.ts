@@ -31,7 +31,7 @@ export class HelmRefusal extends Error {
 }
 
 /** The binary; fetched once, see deploy/local/helm.ts. */
-export function helmBinary(): string {
+function helmBinary(): string {
   return kubernetesClients(toolPlaces(process.env)).helm;
 }
 

@@ -22,7 +22,7 @@ export function dayOf(timeMs: number): number {
 }
 
 /** Weeks since the one that holds 1970-01-01; they begin on Monday. */
-export function weekOf(timeMs: number): number {
+function weekOf(timeMs: number): number {
   return Math.floor((dayOf(timeMs) + daysFromMondayTo1970) / 7);
 }
 
@@ -40,11 +40,6 @@ export function daysInMonth(month: number): number {
 /** 1 to 31. */
 export function dayOfMonth(timeMs: number): number {
   return new Date(timeMs).getUTCDate();
-}
-
-/** Milliseconds since 1970 at which the month with this number begins. */
-export function monthStartMs(month: number): number {
-  return Date.UTC(Math.floor(month / 12), month % 12, 1);
 }
 
 export function releaseBucketOf(grain: ReleaseGrain, timeMs: number): number {

@@ -201,7 +201,7 @@ type PersonLease = SealLease & {
   readonly scope: { readonly kind: 'person'; readonly token: Token };
 };
 
-export function isPersonLease(lease: SealLease): lease is PersonLease {
+function isPersonLease(lease: SealLease): lease is PersonLease {
   return lease.scope.kind === 'person';
 }
 
@@ -216,7 +216,7 @@ export function ownerLease<Command>(
 }
 
 /** Whether what happened at this moment belongs to an erased incarnation of the person. */
-export function precedesFence(lease: SealLease, occurredAtMs: number): boolean {
+function precedesFence(lease: SealLease, occurredAtMs: number): boolean {
   return lease.fenceCutOffMs !== undefined && occurredAtMs < lease.fenceCutOffMs;
 }
 

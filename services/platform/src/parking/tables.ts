@@ -1,35 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 
-/** The tables that a service's schema type must have to park: `type … = ConsumerSchema & ParkingSchema`. */
-export interface ParkingSchema {
-  /** A stream of which something is parked; a row lives exactly as long as it has records. */
-  parked_streams: {
-    topic: string;
-    partition: number;
-    /** Empty when the header cannot be read. */
-    tenant_id: string;
-    /** The token, or "record-" and the record key when no header names a stream. */
-    stream: string;
-  };
-  /** What a consumer could not apply, and what waits behind it: sealed, as it lies on the log. */
-  parked_records: {
-    topic: string;
-    partition: number;
-    sequence: bigint;
-    log_offset: bigint;
-    tenant_id: string;
-    stream: string;
-    /** Of the stream; 0 when the record does not say. */
-    incarnation: number;
-    record_key: Buffer;
-    record: Buffer;
-    /** A reason of proto/reasons.ts; STREAM_PARKED for one that only waits. */
-    reason: string;
-    parked_at_ms: bigint;
-  };
-}
-
-/** Creates both tables; called once from the service's own migration, beside its checkpoints. */
+/**
+ * Creates both tables; called once from the service's own migration, beside its checkpoints. A row of `parked_streams`
+ * lives exactly as long as it has records: what a consumer could not apply, and what waits behind it (reason
+ * STREAM_PARKED), sealed as it lies on the log. `tenant_id` is empty when the header cannot be read; `stream` is the
+ * token, or "record-" and the record key when no header names one; `incarnation` is 0 when the record does not say.
+ */
 export async function createParkingTables<Schema>(db: Kysely<Schema>): Promise<void> {
   await sql`create table parked_streams (
     topic text not null, partition int4 not null, tenant_id text collate "C" not null,
