@@ -11,6 +11,7 @@ import type { Clock } from '@lethe/platform/lifecycle/clock.ts';
 import { createLogger } from '@lethe/platform/log/logger.ts';
 import { createHandClock } from '@lethe/platform/testing/hand-clock.ts';
 import { openTestDatabase } from '@lethe/platform/testing/test-database.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import { exportJWK, generateKeyPair } from 'jose';
 import { type Kysely, sql } from 'kysely';
 import { createCertificateSigner } from './certificate/signer.ts';
@@ -21,7 +22,6 @@ import { migrations } from './migrations/migrations.ts';
 import { createOverdueAlarm } from './overdue.ts';
 import type { PrivacySchema } from './schema.ts';
 import { openErasureIds, readErasure } from './store.ts';
-import { eventually } from './testing/eventually.ts';
 import { createFakeKeys, type FakeKeys } from './testing/fake-keys.ts';
 
 describe('the erasure driver', function () {
@@ -91,11 +91,11 @@ describe('the erasure driver', function () {
     const resting = restingClock();
     const driver = createErasureDriver({ ...ports, clock: resting });
     driver.start();
-    await eventually(async () => (resting.restsMs.length > 2 ? true : undefined));
+    await until(() => resting.restsMs.length > 2);
     assert.ok(resting.restsMs.every((restMs) => restMs === 200));
     keys.isUnreadable = true;
-    await eventually(async () => (await readErasure(db, erasureId))?.unreadableAtMs);
-    await eventually(async () => (resting.restsMs.at(-1) === 5_000 ? true : undefined));
+    await until(async () => (await readErasure(db, erasureId))?.unreadableAtMs !== undefined);
+    await until(() => resting.restsMs.at(-1) === 5_000);
     await driver.stop();
   });
 
@@ -104,13 +104,13 @@ describe('the erasure driver', function () {
     keys.refusal = new ServiceError('KEYS_UNAVAILABLE');
     const driver = createErasureDriver({ ...ports, clock: restingClock() });
     driver.start();
-    await eventually(async () => driver.problem());
+    await until(() => driver.problem() !== undefined);
     assert.match(lines[0] ?? '', /KEYS_UNAVAILABLE/);
     keys.refusal = undefined;
     for (const erasureId of erasureIds) {
-      await eventually(async () => (await readErasure(db, erasureId))?.unreadableAtMs);
+      await until(async () => (await readErasure(db, erasureId))?.unreadableAtMs !== undefined);
     }
-    await eventually(async () => (driver.problem() === undefined ? true : undefined));
+    await until(() => driver.problem() === undefined);
     await driver.stop();
   });
 
@@ -133,7 +133,7 @@ describe('the erasure driver', function () {
     const driver = createErasureDriver({ ...ports, keys: peer, clock: restingClock() });
     driver.start();
     for (const erasureId of await openErasureIds(db)) {
-      await eventually(async () => (await readErasure(db, erasureId))?.unreadableAtMs);
+      await until(async () => (await readErasure(db, erasureId))?.unreadableAtMs !== undefined);
     }
     await driver.stop();
     assert.ok(atOnceMax > 1 && atOnceMax <= 32, `${atOnceMax} at once`);

@@ -14,9 +14,9 @@ import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { TenantId, Token } from '@lethe/platform/ids/ids.ts';
 import { newUuid } from '@lethe/platform/ids/new-id.ts';
 import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import { compactVerify, decodeProtectedHeader, importSPKI } from 'jose';
 import { sql } from 'kysely';
-import { eventually } from './testing/eventually.ts';
 import { type FakePerson, fencingMs, revokingMs, tokensOf } from './testing/fake-keys.ts';
 import {
   createPrivacyWorld,
@@ -126,11 +126,11 @@ describe('erasures', function () {
     await privacy.peersOf(service)('privacy').unary(ReceiptServiceService.recordReceipt, message);
   }
 
-  const completedErasure = async (erasureId: string): Promise<Erasure> =>
-    await eventually(async () => {
-      const erasure = await get(erasureId);
-      return erasure.state === ErasureState.ERASURE_STATE_COMPLETED ? erasure : undefined;
-    });
+  async function completedErasure(erasureId: string): Promise<Erasure> {
+    const { ERASURE_STATE_COMPLETED } = ErasureState;
+    await until(async () => (await get(erasureId)).state === ERASURE_STATE_COMPLETED);
+    return await get(erasureId);
+  }
 
   async function complete(erasureId: string): Promise<Erasure> {
     for (const service of obliged) await sendReceipt(erasureId, service);
@@ -176,9 +176,7 @@ describe('erasures', function () {
       assert.equal(erasure.state, ErasureState.ERASURE_STATE_REQUESTED);
       assert.equal(world.keys.fenceRequests.length, 0);
       world.keys.fenceRefusal = undefined;
-      await eventually(async () =>
-        (await get(erasureId)).fencedAt === undefined ? undefined : true,
-      );
+      await until(async () => (await get(erasureId)).fencedAt !== undefined);
     });
 
     it('with an id returns the first erasure when it is repeated', async () => {
@@ -313,13 +311,14 @@ describe('erasures', function () {
     it('is on the log in its order, each event once', async () => {
       const { erasureId } = await request();
       await complete(erasureId);
-      const story = await eventually(async () => {
-        const published = await world.published();
-        const own = published.filter(
+      const told = async () =>
+        (await world.published()).filter(
           ({ event }) => 'erasureId' in event.value && event.value.erasureId === erasureId,
         );
-        return own.some(({ event }) => event.$case === 'erasureCompleted') ? own : undefined;
-      });
+      await until(async () =>
+        (await told()).some(({ event }) => event.$case === 'erasureCompleted'),
+      );
+      const story = await told();
       assert.deepEqual(
         story.map(({ header }) => header.type),
         [
@@ -356,7 +355,7 @@ describe('erasures', function () {
         }
       };
       const watching = watch();
-      await eventually(async () => (seen.length > 0 ? true : undefined));
+      await until(() => seen.length > 0);
       // Two polls without a change: nothing is told again.
       await systemClock.sleep(2_200);
       world.keys.isUnreadable = true;

@@ -7,7 +7,7 @@ import {
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { TenantId } from '@lethe/platform/ids/ids.ts';
-import { eventually } from './testing/eventually.ts';
+import { until } from '@lethe/platform/testing/until.ts';
 import {
   createPrivacyWorld,
   officerOf,
@@ -51,12 +51,12 @@ describe('tenants', function () {
     await privacy.call(platformAdmin, registerTenant, request);
 
   /** The registrations of a tenant on the log, once there is one. */
-  const registrationsOf = async (tenantId: string) =>
-    await eventually(async () => {
-      const published = await world.published();
-      const own = published.filter(({ header }) => header.tenantId === tenantId);
-      return own.length > 0 ? own : undefined;
-    });
+  const registrationsOf = async (tenantId: string) => {
+    const told = async () =>
+      (await world.published()).filter(({ header }) => header.tenantId === tenantId);
+    await until(async () => (await told()).length > 0);
+    return await told();
+  };
 
   it('are registered with keys and told to the log, once', async () => {
     const first = await register(requestFor('once'));
