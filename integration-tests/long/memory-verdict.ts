@@ -1,3 +1,5 @@
+import { median } from '../bench/pairs.ts';
+
 /** Whether memory stays flat, by a rule that a single collection or a single peak does not decide. */
 
 /** One look at a running server. */
@@ -49,13 +51,4 @@ export function judge(samples: readonly MemorySample[]): Verdict {
     limitMib: flatSlopeMaxMib,
     samples: measured.length,
   };
-}
-
-/** Of the two in the middle of an even number of values, the mean. Throws for none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  const upper = sorted[Math.floor(sorted.length / 2)];
-  const lower = sorted[Math.ceil(sorted.length / 2) - 1];
-  if (upper === undefined || lower === undefined) throw new RangeError('no values');
-  return (lower + upper) / 2;
 }

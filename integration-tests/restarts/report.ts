@@ -57,14 +57,17 @@ export function reportText(run: RestartRun, place: RunPlace): string {
   return `| | |\n|---|---|\n${table}\n`;
 }
 
-/** The smallest value that so great a share of them does not exceed. */
-export function quantile(values: readonly number[], share: number): number {
+/**
+ * The smallest value that so great a share of them does not exceed: one that was measured, and of few values the largest,
+ * which is what a bound is held against. (bench/pairs.ts `quantile` lies between two.)
+ */
+export function nearestRank(values: readonly number[], share: number): number {
   const sorted = values.toSorted((left, right) => left - right);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
 }
 
 function distributionText(someMs: readonly number[]): string {
-  const at = (share: number) => seconds(quantile(someMs, share));
+  const at = (share: number) => seconds(nearestRank(someMs, share));
   return `median ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, longest ${at(1)}`;
 }
 
