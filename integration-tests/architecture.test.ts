@@ -184,6 +184,14 @@ const forbidden: Readonly<Record<string, { files: Files; from: string; to: strin
     from: 'services/tickets/src/store.ts',
     to: 'services/platform/src/testing/b.ts',
   },
+  'only-tests-import-deploy': {
+    files: {
+      'services/standalone/src/a.ts': `import type { B } from '../../../deploy/local/b.ts';`,
+      'deploy/local/b.ts': '',
+    },
+    from: 'services/standalone/src/a.ts',
+    to: 'deploy/local/b.ts',
+  },
   'rooms-have-names': {
     files: {
       'services/platform/src/a.ts': `import './utils/b.ts';`,
