@@ -141,7 +141,7 @@ function checkEnumSizes(registry: FileRegistry, contract: Contract): readonly Vi
 
 /**
  * Holds compiled descriptors to the shape law: privacy is decided by what a message is made of, so a
- * message that is made otherwise must not get as far as a build (design.md, section 4).
+ * message that is made otherwise must not get as far as a build.
  * @returns every violation, in the order of the contract; empty when the law is kept.
  */
 export function checkShapes(registry: FileRegistry, contract: Contract): readonly Violation[] {

@@ -1,7 +1,7 @@
 import type { PairedResult } from './pairs.ts';
 import type { RealPlaces } from './real-places.ts';
 
-/** A bound of design.md, 9. */
+/** A bound to hold; docs/bench.md lists them all. */
 export interface Target {
   readonly sense: 'at most' | 'at least';
   readonly limit: number;

@@ -14,7 +14,7 @@ import { type BenchSystems, startBenchSystems } from './real-systems.ts';
 import { renderJson, renderTable } from './render.ts';
 
 /**
- * `npm run bench -- [--real] [--only NAME,NAME] [--json] [--write]`: the figures of design.md, 9, on the embedded stores
+ * `npm run bench -- [--real] [--only NAME,NAME] [--json] [--write]`: the figures of docs/bench.md on the embedded stores
  * or, with `--real`, on Kafka, PostgreSQL, ClickHouse over HTTP and Vault as processes on loopback. `--write` keeps the
  * run (docs/bench/) and rewrites the tables of README.md and docs/bench.md.
  */

@@ -25,7 +25,7 @@ type Use = 'seal' | 'create' | 'open';
 const kinds = ['facts', 'ticket', 'person'] as const;
 type Kind = (typeof kinds)[number];
 
-/** As the design says it in words (5. Keys); the code has a table of its own. */
+/** Said here once more, in words: `mayLease` must not be the judge of its own table. */
 const allowed: Readonly<Record<ServiceName, readonly `${Use} ${Kind}`[]>> = {
   tickets: [
     ...(['seal facts', 'open facts', 'seal ticket', 'create ticket', 'open ticket'] as const),

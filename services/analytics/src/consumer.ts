@@ -47,8 +47,8 @@ const callTimeoutMs = 10_000;
 /**
  * What analytics does with privacy.v1. Tenants are counted. When people were erased, their contributions to the open
  * months are closed: nothing more of them is accepted, whatever is still on its way. No cell changes: totals keep
- * erased events, and released cells do not rest on erasure (design.md, 6). Events of theirs that are parked are dropped
- * and were never counted: the receipt says how many, and that the ledger lacks them. With that the receipt is due.
+ * erased events, and released cells do not rest on erasure. Events of theirs that are parked are dropped and were never
+ * counted: the receipt says how many, and that the ledger lacks them. With that the receipt is due.
  * If the process dies before the commit, the event is prepared again; `keys` answers the same.
  */
 export function createPrivacyEffect(

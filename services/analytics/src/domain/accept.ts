@@ -11,8 +11,9 @@ import {
 } from './time-buckets.ts';
 
 /*
- * Accept decisions: which events a release may count (privacy-parameters.md, "Units and bounding"). Decided once per
- * (event, family, grain), in log order, and stored with the chunk: a replay reads them and never decides again.
+ * Accept decisions: which events a release may count, so that what one person does in a month moves no released figure by
+ * more than a bound. Decided once per (event, family, grain), in log order, and stored with the chunk: a replay reads
+ * them and never decides again.
  */
 
 /** Names the contributions of one person in one month to one family at one grain. */

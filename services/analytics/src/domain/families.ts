@@ -24,7 +24,7 @@ export interface Measure {
   readonly description: string;
 }
 
-/** How contributions to this family are capped (privacy-parameters.md, "Units and bounding"). */
+/** How contributions to this family are capped; accept.ts decides by it. */
 export interface ReleaseRule {
   /** Whose contribution is capped. Agents get families of their own. */
   readonly protectedUnit: 'requester';
@@ -48,7 +48,10 @@ export type FamilyName = 'ticket_flow' | 'ticket_status' | 'csat' | 'predictions
  */
 export const projectionVersion = 1;
 
-/** M of privacy-parameters.md: accepted events per protected unit, family, grain and calendar month. */
+/**
+ * Accepted events per protected unit, family, grain and calendar month. A release's noise grows with the square root of
+ * it; with less, more of what a busy person does is missing from the release.
+ */
 export const acceptedPerMonthMax = 8;
 
 const ticketDimensions = ['channel', 'priority', 'category'] as const;

@@ -1,6 +1,6 @@
 import type { ScopeKindName } from '@lethe/platform/ids/ids.ts';
 
-/** Most messages that one data key seals (design.md, 4). */
+/** Most messages that one data key seals: far below the 2^32 of NIST SP 800-38D (8.3) for GCM with random nonces. */
 export const messagesPerKeyMax = 2 ** 20;
 /** Most plaintext that one data key seals, KiB: 2^36 bytes. */
 export const kibPerKeyMax = 2 ** 26;

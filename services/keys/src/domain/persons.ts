@@ -11,7 +11,7 @@ export interface KnownToken {
 
 /**
  * The person that a natural id's token means. A token that is a person of its own stays one; an alias leads to its
- * person only when there is exactly one, because persons who share an alias stay separate (design.md, 5).
+ * person only when there is exactly one, because persons who share an alias stay separate.
  */
 export function canonicalPerson({ token, isPerson, aliasOf }: KnownToken): Token {
   const [only, ...others] = aliasOf;

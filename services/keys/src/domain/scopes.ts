@@ -8,7 +8,7 @@ export type LeaseUse = 'seal' | 'create' | 'open';
 type Allowed = Readonly<Partial<Record<ScopeKindName, readonly LeaseUse[]>>>;
 
 /**
- * Which service may lease what (design.md, 5). Analytics never sees a text or a name; only tickets makes ticket keys,
+ * Which service may lease what. Analytics never sees a text or a name; only tickets makes ticket keys,
  * while predictions seals under those that exist; privacy opens persons for exports.
  */
 const allowedUses: Readonly<Record<ServiceName, Allowed>> = {

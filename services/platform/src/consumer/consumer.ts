@@ -70,7 +70,7 @@ export interface Consumer {
 }
 
 /**
- * Composes a consumer (design.md, 3.6). Partitions are independent: each has one batch in flight at most, one that
+ * Composes a consumer. Partitions are independent: each has one batch in flight at most, one that
  * waits or has stopped holds up no other.
  */
 export function createConsumer<Schema extends ConsumerSchema, Prepared>(

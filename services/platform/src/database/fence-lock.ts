@@ -14,7 +14,7 @@ function lockNumbers(service: string, tenantIds: readonly TenantId[]): readonly 
 }
 
 /**
- * The fence lock of tenants (design.md, 6), shared: taken by every transaction that relies on a fence, before it reads
+ * The fence lock of tenants, shared: taken by every transaction that relies on a fence, before it reads
  * fences in a **later** statement (a statement's snapshot is older than the wait for a lock in it). Held until the
  * transaction ends. Locks are taken in the order of their numbers, so that two transactions never wait for each other.
  */

@@ -1,7 +1,4 @@
-/**
- * The event log: ordered, partitioned, durable. An SQLite file in the embedded default, Kafka in production
- * (design.md, 3.5 and 8).
- */
+/** The event log: ordered, partitioned, durable. An SQLite file in the embedded default, Kafka in production. */
 
 export interface TopicPartition {
   readonly topic: string;

@@ -30,9 +30,9 @@ export interface TransactionPorts {
 }
 
 /**
- * The one transaction of a batch (design.md, 3.4). Nothing is awaited in it but SQL. If the process dies before the
- * commit nothing has happened and the caller has no answer; after it the events are in the outbox, and the caller's
- * retry finds duplicates.
+ * The one transaction of a batch. Nothing is awaited in it but SQL, as it holds locks and PGlite's one connection. If
+ * the process dies before the commit nothing has happened and the caller has no answer; after it the events are in the
+ * outbox, and the caller's retry finds duplicates.
  */
 export async function appendInTransaction<Command, State>(
   tx: Transaction<EventStoreSchema>,

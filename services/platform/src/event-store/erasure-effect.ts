@@ -27,7 +27,7 @@ export interface ErasureEffectPorts {
 
 /**
  * What an event owner does with privacy.v1: for every ScopesErased it raises the fences and stores a job, under the
- * exclusive fence lock, and nothing more (design.md, 6). When that has committed, no append that relied on the absence
+ * exclusive fence lock, and nothing more. When that has committed, no append that relied on the absence
  * of the fence is still under way.
  */
 export function createErasureEffect(

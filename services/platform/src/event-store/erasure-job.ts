@@ -71,7 +71,7 @@ const progressTimeoutMs = 5_000;
 type StepOutcome = 'moved' | 'waiting';
 
 /**
- * The loop that removes what erasures left (design.md, 6.3). Each step is one transaction that also notes how far the
+ * The loop that removes what erasures left. Each step is one transaction that also notes how far the
  * job has come: a process that dies goes on from the last page. While it waits, the erased records are already
  * unreadable; they stay so that totals keep them.
  */

@@ -249,7 +249,7 @@ function createLoops<Command, State>(owner: EventOwner<Command, State>, ports: O
     start: async () => {
       await keys.start();
       consumer.start();
-      // An owner that has not read every fence must not accept anything (design.md, 6.5).
+      // An owner that has not read every fence must not accept anything.
       await consumer.caughtUp();
       await relay.start();
       jobs.start();

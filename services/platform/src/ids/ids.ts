@@ -10,7 +10,7 @@ export type TenantId = Branded<string, 'TenantId'>;
 export type EventId = Branded<string, 'EventId'>;
 /** UUID text in lower case. */
 export type ErasureId = Branded<string, 'ErasureId'>;
-/** 32 lower-case hex digits: 16 bytes of HMAC-SHA-256 over a natural id (design.md, 1). */
+/** 32 lower-case hex digits: 16 bytes of HMAC-SHA-256 over a natural id; docs/sealing-format.md. */
 export type Token = Branded<string, 'Token'>;
 
 /** What one data key protects. `token` is absent for facts alone. */

@@ -30,7 +30,7 @@ export interface KeyClientOptions {
   readonly logger: Logger;
   /** Leases kept; the least recently used goes first. */
   readonly leasesMax?: number;
-  /** What is claimed of a data key at a time; design.md, 4 caps a key at 2^20 messages and 2^36 bytes. */
+  /** What is claimed of a data key at a time; `keys` lets one seal 2^20 messages and 2^36 bytes in all. */
   readonly claimMessages?: number;
   readonly claimBytes?: number;
   /** How often keys whose lease is over are dropped from memory, milliseconds. Default 5,000. */

@@ -5,7 +5,7 @@ export interface ParkedPlace {
   readonly isPoison: boolean;
 }
 
-/** More than 1 % of the last 10,000 events of a partition, or 100 in a row (design.md, 3 "Failures"). */
+/** More than 1 % of the last 10,000 events of a partition, or 100 in a row: then it is no single bad event. */
 export const breakerLimits = { windowEvents: 10_000n, poisonMax: 100, inARowMax: 100 } as const;
 
 export type BreakerLimits = {

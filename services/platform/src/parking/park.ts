@@ -21,7 +21,7 @@ export interface ParkingOptions {
   readonly service: string;
   /** The kind of scope that protects the streams of a topic. */
   readonly streamKindOf: (topic: string) => StreamKind;
-  /** For tests; design.md's by default. */
+  /** For tests; default: `breakerLimits`. */
   readonly limits?: BreakerLimits;
 }
 

@@ -1,7 +1,7 @@
 import { createSecretKey, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors/service-error.ts';
 
-/** A data key whose id is a commitment to it (design.md, 4). */
+/** A data key whose id is a commitment to it; docs/sealing-format.md. */
 export interface DataKey {
   /** 16 bytes: HKDF-SHA-256(data key, no salt, info "commit"). */
   readonly keyId: Buffer;

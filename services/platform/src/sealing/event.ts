@@ -33,7 +33,7 @@ export interface ErasedPart {
   readonly incarnation: number;
 }
 
-/** 8-byte keyed hashes that lie beside the facts in their box (design.md, 4). */
+/** 8-byte keyed hashes that lie beside the facts in their box; docs/sealing-format.md. */
 export interface Contributors {
   readonly requester?: Buffer | undefined;
   readonly agent?: Buffer | undefined;

@@ -43,7 +43,7 @@ const ledgerMayLack: Caveat = {
   text: 'The exact totals may lack events of what was erased: a service stopped waiting for analytics, or analytics could not count them.',
 };
 
-/** The longest that a lease may outlive its fence: the promise behind the first clock (design.md, 6). */
+/** The longest that a lease may outlive its fence: the promise behind the first clock. */
 export const unreadableBoundMs = 60_000;
 
 /** The text form of a scope in the digest: `person/<token>@<incarnation>`. */
