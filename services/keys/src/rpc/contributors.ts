@@ -1,6 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import { createContributorMaker } from '@lethe/platform/ids/token-maker.ts';
 import {
   type ContributorsRequest,
@@ -13,7 +14,7 @@ import { readContributorKeys } from '../store/contributor-keys.ts';
 import { findErasure } from '../store/erase-scopes.ts';
 import { lockTenantShared } from '../store/tenants.ts';
 import type { KeysContext } from './context.ts';
-import { parseErasureId, parseTenantId } from './parsing.ts';
+import { parseTenantId } from './parsing.ts';
 
 /**
  * Computed at each call from the tokens in the stored answer and the living month keys: nothing is kept that would

@@ -1,8 +1,9 @@
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { createProblems, parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type { FenceRequest, FenceResponse } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { fenceErasure } from '../fencing.ts';
 import type { KeysContext } from './context.ts';
-import { createProblems, parseErasureId, parseTenantId, parseTokens } from './parsing.ts';
+import { parseTenantId, parseTokens } from './parsing.ts';
 
 /**
  * Fences, destroys, answers; revocations follow. Not before privacy.v1 is read to its end: a restored store would

@@ -1,4 +1,5 @@
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
+import { createProblems, type Problems } from '@lethe/platform/grpc/parse-request.ts';
 import type { Scope, TenantId } from '@lethe/platform/ids/ids.ts';
 import { tokenFromBytes } from '@lethe/platform/ids/ids.ts';
 import { parseScope } from '@lethe/platform/sealing/scope-wire.ts';
@@ -8,13 +9,7 @@ import { type Claim, kibPerKeyMax, messagesPerKeyMax } from '../domain/generatio
 import { type LeaseUse, mayLease, purposeName } from '../domain/scopes.ts';
 import type { OpenAsk } from '../store/data-keys.ts';
 import type { SealAsk } from '../store/seal-keys.ts';
-import {
-  createProblems,
-  parseHolderId,
-  parseTenantId,
-  parseTokens,
-  type Problems,
-} from './parsing.ts';
+import { parseHolderId, parseTenantId, parseTokens } from './parsing.ts';
 
 export type ParsedLease = {
   readonly tenantId: TenantId;

@@ -1,11 +1,12 @@
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { createProblems } from '@lethe/platform/grpc/parse-request.ts';
 import type {
   PreviewFenceRequest,
   PreviewFenceResponse,
 } from '@lethe/proto/gen/lethe/keys/v1/service.ts';
 import { encodeFencedScope, previewErasure } from '../fencing.ts';
 import type { KeysContext } from './context.ts';
-import { createProblems, parseTenantId, parseTokens } from './parsing.ts';
+import { parseTenantId, parseTokens } from './parsing.ts';
 
 /** Changes nothing; the cut-off is now. Throws KEYS_CATCHING_UP, TENANT_UNKNOWN, INVALID_FIELDS. */
 export function previewFenceHandler(

@@ -1,4 +1,5 @@
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { createProblems } from '@lethe/platform/grpc/parse-request.ts';
 import { tokenBytes } from '@lethe/platform/ids/ids.ts';
 import type {
   ResolvePersonsRequest,
@@ -8,7 +9,7 @@ import { personsBehind } from '../domain/persons.ts';
 import { requireTenantNumber } from '../fencing.ts';
 import { readKnownTokens } from '../store/aliases.ts';
 import type { KeysContext } from './context.ts';
-import { createProblems, parseTenantId, parseTokens } from './parsing.ts';
+import { parseTenantId, parseTokens } from './parsing.ts';
 
 const tokensMax = 10_000;
 

@@ -1,5 +1,6 @@
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type {
   UnreadableStatusRequest,
   UnreadableStatusResponse,
@@ -7,7 +8,7 @@ import type {
 import { requireTenantNumber } from '../fencing.ts';
 import { findErasure } from '../store/erase-scopes.ts';
 import type { KeysContext } from './context.ts';
-import { parseErasureId, parseTenantId } from './parsing.ts';
+import { parseTenantId } from './parsing.ts';
 
 /** Throws TENANT_UNKNOWN, ERASURE_UNKNOWN (not fenced here yet), INVALID_FIELDS. */
 export function unreadableStatusHandler(

@@ -3,7 +3,7 @@ import { appendResult, invalidResult } from './answers.ts';
 import { createBatchTokens } from './batch-tokens.ts';
 import type { EventStore } from './append.ts';
 import type { AppendItem } from './family.ts';
-import { createProblems, type Problems } from './field-rules.ts';
+import { createProblems, type Problems } from '../grpc/parse-request.ts';
 import { requireBatchSize } from './parse-event.ts';
 import type { TenantId } from '../ids/ids.ts';
 import type { KeyClient, TokenMaker } from '../key-client/port.ts';

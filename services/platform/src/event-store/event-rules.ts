@@ -2,13 +2,8 @@ import type { Person } from '@lethe/proto/gen/lethe/people/v1/person.ts';
 import { type EventShape, eventShapes } from '@lethe/proto/gen/shapes.ts';
 import type { TokenMaker } from '../key-client/port.ts';
 import type { NamedPerson } from './family.ts';
-import {
-  checkFacts,
-  type FactsRules,
-  type FieldRule,
-  type Problems,
-  protoName,
-} from './field-rules.ts';
+import { checkFacts, type FactsRules, type FieldRule, protoName } from './field-rules.ts';
+import type { Problems } from '../grpc/parse-request.ts';
 import { checkPerson, namePerson } from './parse-person.ts';
 
 /** An event of a family's generated union. */

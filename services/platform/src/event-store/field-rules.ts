@@ -1,15 +1,4 @@
-import type { FieldViolation } from '../errors/service-error.ts';
-
-/** Collects every problem of one event, so that a caller learns them all at once. Paths and rules, never values. */
-export interface Problems {
-  readonly found: readonly FieldViolation[];
-  add(field: string, rule: string): void;
-}
-
-export function createProblems(): Problems {
-  const found: FieldViolation[] = [];
-  return { found, add: (field, description) => found.push({ field, description }) };
-}
+import type { Problems } from '../grpc/parse-request.ts';
 
 /** `previousStatus` as the proto says it: `previous_status`. */
 export function protoName(fieldName: string): string {

@@ -27,11 +27,3 @@ export function parsePageToken(text: string): StreamPageStart | undefined {
     token: tokenFromBytes(bytes.subarray(8)),
   };
 }
-
-/** `given`, or `fallback` for 0. Throws INVALID_FIELDS above `max`. */
-export function parsePageSize(given: number, fallback: number, max: number): number {
-  if (given <= max) return given === 0 ? fallback : given;
-  throw new ServiceError('INVALID_FIELDS', `a page has at most ${max} entries`, {
-    violations: [{ field: 'page_size', description: `must be at most ${max}` }],
-  });
-}

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors/service-error.ts';
 import { type EventId, isUuidText } from '../ids/ids.ts';
 import type { TokenMaker } from '../key-client/port.ts';
-import type { Problems } from './field-rules.ts';
+import type { Problems } from '../grpc/parse-request.ts';
 
 /** What a caller gives as an event's id. */
 export type GivenId =

@@ -2,7 +2,7 @@ import { type Person, PersonKind } from '@lethe/proto/gen/lethe/people/v1/person
 import type { TokenMaker } from '../key-client/port.ts';
 import type { NamedPerson } from './family.ts';
 import { checkSourceText, idBytesMax } from './parse-event.ts';
-import type { Problems } from './field-rules.ts';
+import type { Problems } from '../grpc/parse-request.ts';
 
 const aliasesMax = 32;
 const nameBytesMax = 1024;

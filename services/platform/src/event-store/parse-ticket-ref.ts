@@ -1,7 +1,6 @@
-import { ServiceError } from '../errors/service-error.ts';
 import { isToken, type TenantId, type Token } from '../ids/ids.ts';
 import type { KeyClient } from '../key-client/port.ts';
-import { createProblems } from './field-rules.ts';
+import { createProblems, invalidFields } from '../grpc/parse-request.ts';
 import { checkSourceText } from './parse-event.ts';
 
 /** How callers name a ticket. */
@@ -21,7 +20,7 @@ export async function parseTicketRef(
   else if (isToken(ref.value)) return ref.value;
   else problems.add('ticket_token', 'must have 32 lower-case hex digits');
   if (ref === undefined || problems.found.length > 0) {
-    throw new ServiceError('INVALID_FIELDS', undefined, { violations: problems.found });
+    throw invalidFields(problems.found);
   }
   return (await keys.tokens(tenantId)).ticket(ref.value);
 }

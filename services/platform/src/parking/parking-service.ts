@@ -12,7 +12,7 @@ import {
   ReplayState,
 } from '@lethe/proto/gen/lethe/parking/v1/service.ts';
 import { ServiceError } from '../errors/service-error.ts';
-import { parsePageSize } from '../event-store/page-token.ts';
+import { parsePageSize } from '../grpc/parse-request.ts';
 import type { CallContext, ServerStreamHandler, UnaryHandler } from '../grpc/handler.ts';
 import { eventIdFromBytes } from '../ids/ids.ts';
 import {

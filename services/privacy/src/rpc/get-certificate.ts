@@ -4,11 +4,11 @@ import type {
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type { Kysely } from 'kysely';
 import { missingReceipts } from '../domain/erasure.ts';
 import type { PrivacySchema } from '../schema.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './parsing.ts';
 
 export function getCertificate(
   db: Kysely<PrivacySchema>,

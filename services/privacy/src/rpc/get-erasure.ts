@@ -3,11 +3,11 @@ import type {
   GetErasureResponse,
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './parsing.ts';
 
 export function getErasure(
   db: Kysely<PrivacySchema>,

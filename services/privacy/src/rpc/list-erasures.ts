@@ -4,12 +4,13 @@ import type {
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parsePageSize } from '@lethe/platform/grpc/parse-request.ts';
 import { isUuidText } from '@lethe/platform/ids/ids.ts';
 import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { type ErasurePlace, erasuresOf } from '../store.ts';
 import { erasureMessageOf } from './erasure-message.ts';
-import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './parsing.ts';
+import { decodePageToken, encodePageToken, unknownPageToken } from './page-token.ts';
 
 const pageSizeNormal = 50;
 const pageSizeMax = 200;

@@ -3,12 +3,13 @@ import type {
   ListTenantsResponse,
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parsePageSize } from '@lethe/platform/grpc/parse-request.ts';
 import { isTenantId } from '@lethe/platform/ids/ids.ts';
 import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import { tenantsAfter } from '../tenant-store.ts';
 import { tenantMessageOf } from './tenant-message.ts';
-import { decodePageToken, encodePageToken, parsePageSize, unknownPageToken } from './parsing.ts';
+import { decodePageToken, encodePageToken, unknownPageToken } from './page-token.ts';
 
 const pageSizeNormal = 100;
 const pageSizeMax = 500;

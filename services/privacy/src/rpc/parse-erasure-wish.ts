@@ -1,9 +1,9 @@
 import { ErasureGround } from '@lethe/proto/gen/lethe/privacy/v1/enums.ts';
 import type { RequestErasureRequest } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import type { FieldViolation } from '@lethe/platform/errors/service-error.ts';
+import { invalidFields } from '@lethe/platform/grpc/parse-request.ts';
 import { type ErasureId, isToken, isUuidText, type Token } from '@lethe/platform/ids/ids.ts';
 import type { PersonId } from '../persons.ts';
-import { invalidFields } from './parsing.ts';
 
 /** A request for an erasure, parsed. */
 export interface ErasureWish {

@@ -7,13 +7,13 @@ import type {
 import { type FieldViolation, ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { requireService } from '@lethe/platform/grpc/caller.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { invalidFields, parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type { Kysely } from 'kysely';
 import type { Receipt } from '../domain/erasure.ts';
 import type { ErasureWriter } from '../erasure-writer.ts';
 import { receiptOfMessage } from '../receipt-message.ts';
 import type { PrivacySchema } from '../schema.ts';
 import { readErasure } from '../store.ts';
-import { invalidFields, parseErasureId } from './parsing.ts';
 
 function parseReceipt(service: ServiceName, message: ErasureReceipt | undefined): Receipt {
   const violations: FieldViolation[] = [];

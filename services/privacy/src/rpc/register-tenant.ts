@@ -6,6 +6,7 @@ import type {
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import { type FieldViolation, ServiceError } from '@lethe/platform/errors/service-error.ts';
 import type { Peer, UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { invalidFields } from '@lethe/platform/grpc/parse-request.ts';
 import { isTenantId, type TenantId } from '@lethe/platform/ids/ids.ts';
 import { newUuid } from '@lethe/platform/ids/new-id.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
@@ -21,7 +22,6 @@ import {
   type TenantSettings,
 } from '../tenant-store.ts';
 import { tenantMessageOf } from './tenant-message.ts';
-import { invalidFields } from './parsing.ts';
 
 const regionPattern = /^[a-z][a-z0-9-]{1,31}$/;
 const retentionDaysMax = 3_650;

@@ -6,6 +6,7 @@ import { failureFields } from '@lethe/platform/errors/failure.ts';
 import { ServiceError } from '@lethe/platform/errors/service-error.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { CallContext, Peers, UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { invalidFields } from '@lethe/platform/grpc/parse-request.ts';
 import type { ErasureId, TenantId, Token } from '@lethe/platform/ids/ids.ts';
 import { newUuid } from '@lethe/platform/ids/new-id.ts';
 import type { Clock, RandomBytes } from '@lethe/platform/lifecycle/clock.ts';
@@ -20,7 +21,6 @@ import { readErasure } from '../store.ts';
 import { readTenant } from '../tenant-store.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { type ErasureWish, parseErasureWish } from './parse-erasure-wish.ts';
-import { invalidFields } from './parsing.ts';
 
 export interface RequestErasurePorts {
   readonly db: Kysely<PrivacySchema>;

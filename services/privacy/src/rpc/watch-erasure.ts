@@ -3,12 +3,12 @@ import {
   WatchErasureResponse,
 } from '@lethe/proto/gen/lethe/privacy/v1/service.ts';
 import type { ServerStreamHandler } from '@lethe/platform/grpc/handler.ts';
+import { parseErasureId } from '@lethe/platform/grpc/parse-request.ts';
 import type { Kysely } from 'kysely';
 import type { PrivacySchema } from '../schema.ts';
 import type { Watchers } from '../watchers.ts';
 import { erasureMessageOf } from './erasure-message.ts';
 import { ownErasure } from './own-erasure.ts';
-import { parseErasureId } from './parsing.ts';
 
 /** Another instance of this service may have made the change, so waiting is bounded. */
 const pollMs = 1_000;

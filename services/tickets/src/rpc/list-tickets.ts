@@ -1,12 +1,9 @@
-import {
-  encodePageToken,
-  parsePageSize,
-  parsePageToken,
-} from '@lethe/platform/event-store/page-token.ts';
+import { encodePageToken, parsePageToken } from '@lethe/platform/event-store/page-token.ts';
 import { listStreams } from '@lethe/platform/event-store/read-streams.ts';
 import type { ReadPorts } from '@lethe/platform/event-store/ticket-streams.ts';
 import { requireTenant } from '@lethe/platform/grpc/caller.ts';
 import type { UnaryHandler } from '@lethe/platform/grpc/handler.ts';
+import { parsePageSize } from '@lethe/platform/grpc/parse-request.ts';
 import type {
   ListTicketsRequest,
   ListTicketsResponse,

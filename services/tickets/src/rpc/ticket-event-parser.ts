@@ -1,7 +1,7 @@
 import type { EventParser } from '@lethe/platform/event-store/append-batch.ts';
 import { checkEvent, namePersons, shapeOfCase } from '@lethe/platform/event-store/event-rules.ts';
 import type { AppendItem } from '@lethe/platform/event-store/family.ts';
-import type { Problems } from '@lethe/platform/event-store/field-rules.ts';
+import type { Problems } from '@lethe/platform/grpc/parse-request.ts';
 import {
   checkSourceText,
   eventIdOf,

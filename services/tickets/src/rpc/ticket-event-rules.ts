@@ -1,10 +1,6 @@
 import type { EventRules } from '@lethe/platform/event-store/event-rules.ts';
-import {
-  between,
-  optional,
-  type Problems,
-  required,
-} from '@lethe/platform/event-store/field-rules.ts';
+import { between, optional, required } from '@lethe/platform/event-store/field-rules.ts';
+import type { Problems } from '@lethe/platform/grpc/parse-request.ts';
 import {
   AuthorKind,
   EscalationReason,

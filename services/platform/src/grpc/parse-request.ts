@@ -1,5 +1,26 @@
-import { type FieldViolation, ServiceError } from '@lethe/platform/errors/service-error.ts';
-import { type ErasureId, isUuidText } from '@lethe/platform/ids/ids.ts';
+import { type FieldViolation, ServiceError } from '../errors/service-error.ts';
+import { type ErasureId, isUuidText } from '../ids/ids.ts';
+
+/** Collects every broken rule, so that a caller learns them all at once. Paths and rules, never values. */
+export interface Problems {
+  readonly found: readonly FieldViolation[];
+  add(field: string, rule: string): void;
+  /** Throws INVALID_FIELDS when there is any. */
+  refuse(): void;
+}
+
+export function createProblems(): Problems {
+  const found: FieldViolation[] = [];
+  return {
+    found,
+    add: (field, description) => {
+      found.push({ field, description });
+    },
+    refuse: () => {
+      if (found.length > 0) throw invalidFields(found);
+    },
+  };
+}
 
 /** INVALID_FIELDS with every broken rule at once. */
 export function invalidFields(violations: readonly FieldViolation[]): ServiceError {
@@ -20,19 +41,4 @@ export function parsePageSize(asked: number, normal: number, max: number): numbe
     throw invalidFields([{ field: 'page_size', description }]);
   }
   return asked === 0 ? normal : asked;
-}
-
-/** What a page token says; the caller checks that it is one of ours. */
-export function decodePageToken(pageToken: string): string {
-  return Buffer.from(pageToken, 'base64url').toString('utf8');
-}
-
-export function encodePageToken(place: string): string {
-  return Buffer.from(place, 'utf8').toString('base64url');
-}
-
-/** For a page token that this service has not given out. */
-export function unknownPageToken(): ServiceError {
-  const description = 'must be one that the previous page answered';
-  return invalidFields([{ field: 'page_token', description }]);
 }
