@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { requiredValues } from './example-values.ts';
 import { chartFolder, render, type Values } from './helm.ts';
@@ -48,6 +49,18 @@ describe('an upgrade from the older chart', () => {
       ]);
       assert.deepEqual(broken(older.objects(), newer.objects()), []);
     }).timeout(120_000);
+  }
+
+  for (const name of ['the required values', 'plain jobs']) {
+    it(`makes no pod anew where only the chart's version is another, with ${name}`, async () => {
+      const values = kept[name] ?? {};
+      const [now, next] = await Promise.all([
+        render(values, chartFolder),
+        inNextVersion(async (chart) => await render(values, chart)),
+      ]);
+      assert.notEqual(now.text, next.text);
+      assert.deepEqual(templatesOf(next.objects()), templatesOf(now.objects()));
+    }).timeout(60_000);
   }
 
   // docs/operators/upgrades.md: so the way back is an upgrade too, whose hooks refuse before a pod is replaced.
@@ -102,6 +115,28 @@ function broken(older: readonly KubeObject[], newer: readonly KubeObject[]): rea
       )
       .map((field) => `${nameOf(each)}: ${field.join('.')}`);
   });
+}
+
+/** A copy of the chart that only calls itself another version, of another application. */
+async function inNextVersion<T>(work: (chart: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lethe-next-chart-'));
+  try {
+    cpSync(chartFolder, folder, { recursive: true });
+    const file = path.join(folder, 'Chart.yaml');
+    const said = readFileSync(file, 'utf8');
+    writeFileSync(file, said.replaceAll(/^(version|appVersion): .*$/gm, '$1: 99.0.0'));
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What pods are made of, by what makes them. */
+function templatesOf(objects: readonly KubeObject[]): Readonly<Record<string, string>> {
+  const made = objects.filter((each) => each.spec?.['template'] !== undefined);
+  return Object.fromEntries(
+    made.map((each) => [nameOf(each), JSON.stringify(each.spec?.['template'])]),
+  );
 }
 
 function nameOf({ kind, metadata }: KubeObject): string {

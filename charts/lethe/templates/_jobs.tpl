@@ -8,7 +8,7 @@ metadata:
 {{- with $root.Values.pods.labels }}
 {{ toYaml . | indent 4 }}
 {{- end }}
-{{ include "lethe.labels" (list $root (index . 1)) | indent 4 }}
+{{ include "lethe.podLabels" (list $root (index . 1)) | indent 4 }}
 {{- with include "lethe.podAnnotations" $root }}
   annotations:
 {{ . | indent 4 }}

@@ -26,9 +26,14 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{- define "lethe.labels" -}}
+{{/* Of pods: none that every version of the chart changes, as all pods would be made anew. */}}
+{{- define "lethe.podLabels" -}}
 {{ include "lethe.selector" . }}
 app.kubernetes.io/part-of: lethe
+{{- end }}
+
+{{- define "lethe.labels" -}}
+{{ include "lethe.podLabels" . }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 helm.sh/chart: lethe-{{ (index . 0).Chart.Version | replace "+" "_" }}
