@@ -129,6 +129,29 @@ describe('what the chart renders', () => {
       assert.deepEqual(names, lags);
     }
   });
+
+  it('goes down by one pod at a time, whoever scales, and not for want of telemetry', () => {
+    const objects = rendered.get('scaling of both kinds')?.objects() ?? [];
+    const one = {
+      scaleDown: {
+        stabilizationWindowSeconds: 300,
+        policies: [{ type: 'Pods', value: 1, periodSeconds: 120 }],
+      },
+    };
+    const byCpu = ofKind(objects, 'HorizontalPodAutoscaler').map(({ spec }) => spec?.['behavior']);
+    assert.deepEqual(byCpu, [one, one]);
+    for (const { spec } of ofKind(objects, 'ScaledObject')) {
+      const { advanced, triggers, ...rest } = spec as {
+        readonly advanced?: unknown;
+        readonly triggers: readonly { readonly metadata: Labels }[];
+      };
+      assert.deepEqual(advanced, { horizontalPodAutoscalerConfig: { behavior: one } });
+      // KEDA takes no answer for 0 unless told otherwise.
+      assert.equal(triggers[0]?.metadata['ignoreNullValues'], 'false');
+      // Of scaling to zero alone, which there is not.
+      assert.ok(!('cooldownPeriod' in rest));
+    }
+  });
 });
 
 describe('values that leave something open', () => {

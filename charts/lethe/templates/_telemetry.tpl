@@ -33,3 +33,13 @@ LETHE_TELEMETRY_HEADERS_FILE: /etc/lethe/telemetry/headers
 {{- define "lethe.lagQuery" -}}
 max(lethe_consumer_lag_seconds{job="lethe/{{ . }}"} or lethe_relay_lag_seconds{job="lethe/{{ . }}"})
 {{- end }}
+
+{{/* Each change moves partitions from pod to pod: go down one at a time, whoever decides. */}}
+{{- define "lethe.scalingBehavior" -}}
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - type: Pods
+      value: 1
+      periodSeconds: 120
+{{- end }}
