@@ -128,7 +128,11 @@ export function kmsValues(): Group {
         'With `access-key-id` and `secret-access-key`; better without: then the pod has a role.',
         endpointName,
       ),
-      peers: storePeers('Where AWS is'),
+      peers: storePeers('Where KMS is, and with a role by IRSA STS'),
+      credentialPeers: list(
+        'Where the pod asks for its role at port 80: 169.254.170.23/32 with Pod Identity, 169.254.169.254/32 with that of the instance. CIDR or selector.',
+        peer,
+      ),
     }),
   });
 }

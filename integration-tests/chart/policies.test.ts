@@ -64,6 +64,9 @@ const others: readonly Party[] = [
   { name: 'postgres', address: '10.1.0.9' },
   { name: 'kafka', address: '10.2.0.9' },
   { name: 'clickhouse', address: '10.3.0.9' },
+  { name: 'aws', address: '10.7.0.9' },
+  { name: 'pod identity', address: '169.254.170.23' },
+  { name: 'instance', address: '169.254.169.254' },
   { name: 'login', address: '10.4.0.9' },
   { name: 'not login', address: '10.4.9.9' },
   { name: 'internet', address: '8.8.8.8' },
@@ -71,7 +74,7 @@ const others: readonly Party[] = [
 
 const ports: readonly Port[] = [
   { protocol: 'UDP', number: 53 },
-  ...[22, 53, 443, 4_318, 5_432, 7_480, 7_481, 7_482, 8_200, 8_443, 9_093].map(
+  ...[22, 53, 80, 443, 4_318, 5_432, 7_480, 7_481, 7_482, 8_200, 8_443, 9_093].map(
     (number) => ({ protocol: 'TCP', number }) as const,
   ),
 ];
@@ -121,6 +124,20 @@ describe('who may reach whom, by the policies', () => {
 
   it('is what is declared, exactly', () => {
     assert.deepEqual(matrix(objects), declared);
+  }).timeout(60_000);
+
+  it('is the same with AWS KMS, but for who asks KMS and who asks the node for a role', async () => {
+    const byAws = declared.filter((each) => each !== 'keys -> vault TCP/8200');
+    const ofKms = [...byAws, 'keys -> aws TCP/443'].toSorted();
+    const asked = async (aws: Readonly<Record<string, unknown>>) =>
+      matrix((await render(withValues(values, { kms: { type: 'aws', aws } }))).objects());
+    const aws = { region: 'eu-central-1', peers: [{ ipBlock: { cidr: '10.7.0.0/16' } }] };
+    assert.deepEqual(await asked(aws), ofKms);
+    const credentialPeers = [{ ipBlock: { cidr: '169.254.170.23/32' } }];
+    assert.deepEqual(
+      await asked({ ...aws, credentialPeers }),
+      [...ofKms, 'keys -> pod identity TCP/80'].toSorted(),
+    );
   }).timeout(60_000);
 
   it('is everything without policies, so that the matrix can tell', () => {

@@ -103,6 +103,16 @@ export const variants: Readonly<Record<string, Values>> = {
   'AWS KMS by role': withValues({
     kms: { type: 'aws', aws: { region: 'eu-central-1', peers: peer } },
   }),
+  'AWS KMS by Pod Identity': withValues({
+    kms: {
+      type: 'aws',
+      aws: {
+        region: 'eu-central-1',
+        peers: peer,
+        credentialPeers: [{ ipBlock: { cidr: '169.254.170.23/32' } }],
+      },
+    },
+  }),
   'AWS KMS by access key': withValues({
     kms: {
       type: 'aws',
