@@ -60,6 +60,15 @@ describe('the pages for operators', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('delete in one namespace, and what carries the name of one release', () => {
+    const deleting = pages.flatMap(
+      (page) => read(page).match(/kubectl [^`\n]*\bdelete\b[^`\n]*/g) ?? [],
+    );
+    assert.ok(deleting.length > 0);
+    for (const each of deleting)
+      assert.match(each, / --namespace lethe .*app\.kubernetes\.io\/instance=lethe\b/);
+  });
+
   it('upgrade who reads a topic before who writes it', () => {
     const order = upgradeOrder();
     assert.deepEqual(order.toSorted(), serviceNames.toSorted());
