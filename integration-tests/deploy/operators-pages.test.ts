@@ -3,6 +3,9 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serviceNames } from '@lethe/proto/access.ts';
 import { type Topic, topics } from '@lethe/proto/topics.ts';
+import { withValues } from '../chart/example-values.ts';
+import { render } from '../chart/helm.ts';
+import { containersOf, ofKind, podsOf } from '../chart/kube-objects.ts';
 import { repository } from '../temporary-tree.ts';
 
 const read = (file: string): string => readFileSync(join(repository, file), 'utf8');
@@ -75,4 +78,27 @@ describe('the pages for operators', () => {
     assert.deepEqual(tooLate(order, topics), []);
     assert.notDeepEqual(tooLate(order.toReversed(), topics), []);
   });
+
+  // A release's new topic or number of partitions is in its own images alone, and is waited for by who needs it.
+  it('upgrade first what makes the topics, so that each step finds those of the newest release', async () => {
+    const newest = `sha256:${'f'.repeat(64)}`;
+    for (const [index] of upgradeOrder().entries()) {
+      const gone = upgradeOrder().slice(0, index + 1);
+      const digests = Object.fromEntries(gone.map((name) => [name, newest]));
+      const objects = (await render(withValues({ image: { digests } }))).objects();
+      const images = podsOf(ofKind(objects, 'Job')).flatMap((job) =>
+        containersOf(job).map(({ name, image }) => [name, image.endsWith(newest)] as const),
+      );
+      assert.deepEqual(
+        images.filter(([, isNewest]) => isNewest).map(([name]) => name),
+        [
+          'topics',
+          ...serviceNames
+            .filter((name) => gone.includes(name))
+            .map((name) => `migrate-${name}`)
+            .toSorted(),
+        ],
+      );
+    }
+  }).timeout(60_000);
 });
