@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { kubernetesClients } from '../../deploy/local/helm.ts';
@@ -11,6 +12,8 @@ import { chartFolder, render, runHelm, type Values } from '../chart/helm.ts';
 import { containersOf, type KubeObject, podsOf } from '../chart/kube-objects.ts';
 import { olderChart } from '../chart/older-chart.ts';
 import { variants } from '../chart/variants.ts';
+import { blocksIn } from '../cluster/page.ts';
+import { repository } from '../temporary-tree.ts';
 
 const namespace = 'support';
 const restricted = {
@@ -149,6 +152,35 @@ function chartTests(binaries: NonNullable<ReturnType<typeof findKubernetes>>): v
     console.log(`    ${took.join(', ')}; test passed; uninstalled`);
   }).timeout(900_000);
 
+  it('hands the number of pods to an autoscaler and takes it back, as docs/operators/scaling.md says', async () => {
+    const analytics = (name: string, own: Values) => [
+      '--values',
+      valuesFile(name, withValues({ services: { analytics: own } })),
+    ];
+    const upgrade = async (...args: readonly string[]) =>
+      await helm('upgrade', 'lethe', chartFolder, ...args, '--timeout', '5m');
+    const pods = () => {
+      const deployment = read('get', 'deployments', 'lethe-analytics') as unknown as KubeObject;
+      return deployment.spec?.['replicas'];
+    };
+    const fixed = analytics('fixed', { replicas: 3 });
+    const scaled = analytics('scaled', { scaling: { mode: 'cpu' } });
+    await helm('install', 'lethe', chartFolder, ...fixed, '--wait', '--timeout', '5m');
+    runHandOver(cluster.kubeconfig);
+    await upgrade(...scaled, '--server-side=true');
+    assert.equal(pods(), 3);
+    // As an autoscaler does it.
+    cluster.kubectl(['-n', namespace, 'scale', 'deployment/lethe-analytics', '--replicas=4']);
+    await upgrade(...scaled, '--set', 'pods.restartedAt=now');
+    assert.equal(pods(), 4);
+    await assert.rejects(upgrade(...fixed), /conflict occurred/);
+    await upgrade(...fixed, '--force-conflicts');
+    assert.equal(pods(), 3);
+    await upgrade(...scaled, '--server-side=true');
+    assert.notEqual(pods(), 3, 'without it, so that the command proves something');
+    await helm('uninstall', 'lethe', '--wait', '--timeout', '5m');
+  }).timeout(900_000);
+
   it('is upgraded with plain jobs, which are other jobs each time they differ', async () => {
     const plain = variants['plain jobs'] ?? {};
     await helm(
@@ -192,6 +224,16 @@ if (found === undefined) {
   );
 } else {
   describe('the chart on a Kubernetes API server with simulated nodes', () => chartTests(found));
+}
+
+/** The command of the page, as a reader copies it. */
+function runHandOver(kubeconfig: string): void {
+  const page = readFileSync(path.join(repository, 'docs/operators/scaling.md'), 'utf8');
+  const [command = ''] = blocksIn(page).filter((each) => each.includes('--field-manager'));
+  const clients = path.dirname(kubernetesClients(places).kubectl);
+  const env = { ...process.env, KUBECONFIG: kubeconfig, PATH: `${clients}:${process.env['PATH']}` };
+  const inOurs = command.replaceAll('--namespace lethe', `--namespace ${namespace}`);
+  execFileSync('sh', ['-euc', inOurs], { env, stdio: 'pipe' });
 }
 
 function assertAllReady(deployments: readonly KubeObject[]): void {
