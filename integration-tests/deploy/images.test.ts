@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { load } from 'js-yaml';
 import { isInImage } from '../../deploy/images/image-files.ts';
 import { imageWishes } from '../../deploy/images/image-names.ts';
@@ -10,6 +13,7 @@ import {
 } from '../../deploy/images/production-packages.ts';
 import { imageValues, isPushable, pushImages } from '../../deploy/images/push.ts';
 import { normalizedSbom } from '../../deploy/images/sbom.ts';
+import { blocksIn } from '../cluster/page.ts';
 
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lockfile;
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -150,6 +154,31 @@ describe('what goes into an image', () => {
     assert.doesNotMatch(stages.at(-1) ?? '', /^RUN /m);
   });
 
+  it('is built for two processors by the block of the page, with every label and a file of values', () => {
+    const page = readFileSync('docs/operators/images.md', 'utf8');
+    const [block = ''] = blocksIn(page).filter((each) => each.includes('buildx build'));
+    const { builds, values } = ranWithStandIns(block);
+    const declared = readFileSync('deploy/images/Dockerfile', 'utf8').matchAll(/^ARG (\w+)/gm);
+    const ofBases = new Set(['BUILDER', 'BASE', 'BUILDPLATFORM']);
+    const names = Array.from(declared, ([, name = '']) => name);
+    const wanted = new Set(names.filter((name) => !ofBases.has(name)));
+    const prefix = 'registry.example.com/lethe';
+    for (const [index, { name, workspace, title }] of imageWishes.entries()) {
+      const words = builds[index] ?? [];
+      const given = words.flatMap((word, at) => (words[at - 1] === '--build-arg' ? [word] : []));
+      const set = new Map(given.map((each) => each.split(/=(.*)/s) as [string, string]));
+      assert.deepEqual(new Set(set.keys()), wanted, name);
+      assert.ok(
+        [...set.values()].every((value) => value !== ''),
+        given.join(' '),
+      );
+      assert.deepEqual([set.get('PACKAGE'), set.get('TITLE')], [workspace, title]);
+      assert.ok(words.includes(`${prefix}/${name}:1.2.0`), words.join(' '));
+    }
+    const digests = imageWishes.map(({ name }) => [name, digestOfStandIn(name)] as const);
+    assert.deepEqual(load(values), load(imageValues(prefix, new Map(digests))));
+  });
+
   it('stands on images that are pinned by digest', () => {
     const dockerfile = readFileSync('deploy/images/Dockerfile', 'utf8');
     const defaults = [...dockerfile.matchAll(/^ARG (?:BUILDER|BASE)=(.*)$/gm)].map(
@@ -159,3 +188,37 @@ describe('what goes into an image', () => {
     for (const image of defaults) assert.match(image ?? '', /@sha256:[0-9a-f]{64}$/);
   });
 });
+
+function digestOfStandIn(name: string): string {
+  return `sha256:${Buffer.from(name).toString('hex').padEnd(64, '0')}`;
+}
+
+/** Docker that only notes what it is asked, one argument a line, and tells a digest made of the image's name. */
+const dockerStandIn = `#!${process.execPath}
+const { appendFileSync, writeFileSync } = require('node:fs');
+const words = process.argv.slice(2);
+appendFileSync('builds', words.join('\\n') + '\\n\\n');
+const after = (option) => words[words.indexOf(option) + 1];
+const name = after('-t').split('/').at(-1).split(':')[0];
+const digest = 'sha256:' + Buffer.from(name).toString('hex').padEnd(64, '0');
+writeFileSync(after('--metadata-file'), JSON.stringify({ 'containerimage.digest': digest }));
+`;
+
+/** Runs a block of a page in an empty folder, with stand-ins for what it would ask of this machine. */
+function ranWithStandIns(block: string) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lethe-buildx-'));
+  try {
+    const programs = path.join(folder, 'programs');
+    mkdirSync(programs);
+    writeFileSync(path.join(programs, 'docker'), dockerStandIn, { mode: 0o755 });
+    writeFileSync(path.join(programs, 'git'), '#!/bin/sh\necho 1760000000\n', { mode: 0o755 });
+    const places = [programs, path.dirname(process.execPath), process.env['PATH'] ?? ''];
+    const env = { ...process.env, PATH: places.join(':') };
+    execFileSync('sh', ['-euc', block], { cwd: folder, env });
+    const read = (file: string) => readFileSync(path.join(folder, file), 'utf8');
+    const builds = read('builds').trim().split('\n\n');
+    return { builds: builds.map((each) => each.split('\n')), values: read('images.yaml') };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
