@@ -35,6 +35,9 @@ export interface ServiceShape {
 
 export type ServiceShapes = Readonly<Record<ServiceName, ServiceShape>>;
 
+/** `keys` has nothing to repair. */
+const repaired = serviceNames.filter((name) => name !== 'keys');
+
 const imageNames = [...serviceNames, 'client'];
 
 /** All values of the chart. `global` and `enabled` are for charts that depend on it; see the schema. */
@@ -253,6 +256,16 @@ function jobValues(): Group {
     }),
     memoryMiB: whole('Limit and request of memory.', 384, 128, 65_536),
     deadlineSeconds: whole('After which a job counts as failed.', 600, 10, 86_400),
+    repair: forEachName(
+      'A database that was restored (docs/operators/repair.md), by a plain Job with all that the service has. Its pods must be gone: replicas 0.',
+      repaired,
+      (name) =>
+        oneOf(`Of ${name}. check: looks; mend: brings it forward; off.`, 'off', [
+          'off',
+          'check',
+          'mend',
+        ]),
+    ),
   });
 }
 

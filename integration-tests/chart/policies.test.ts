@@ -103,20 +103,18 @@ const declared = [
 
 describe('who may reach whom, by the policies', () => {
   let objects: readonly KubeObject[];
-  let parties: readonly Party[];
-  let ours: ReadonlySet<string>;
+  let itsPods: readonly Party[];
 
   before(async function () {
     this.timeout(120_000);
     objects = (await render(values)).objects();
-    const pods = partiesOf(objects, namespace);
-    parties = [...pods, ...others];
-    ours = new Set([...pods.map(({ name }) => name), 'stray']);
+    itsPods = partiesOf(objects, namespace);
   });
 
   /** Between others nothing is ours to say. */
-  function matrix(of: readonly KubeObject[]): readonly string[] {
-    return connections(of, parties, ports, namespace).filter((each) => {
+  function matrix(of: readonly KubeObject[], pods = itsPods): readonly string[] {
+    const ours = new Set([...pods.map(({ name }) => name), 'stray']);
+    return connections(of, [...pods, ...others], ports, namespace).filter((each) => {
       const [, from = '', to = ''] = /^(.*) -> (.*) \w+\/\d+$/.exec(each) ?? [];
       return ours.has(from) || ours.has(to);
     });
@@ -137,6 +135,27 @@ describe('who may reach whom, by the policies', () => {
     assert.deepEqual(
       await asked({ ...aws, credentialPeers }),
       [...ofKms, 'keys -> pod identity TCP/80'].toSorted(),
+    );
+  }).timeout(60_000);
+
+  it('is what a repair needs besides, where one is wished, and nobody reaches it', async () => {
+    const repaired = serviceNames.filter((name) => name !== 'keys');
+    const wished = {
+      services: Object.fromEntries(repaired.map((name) => [name, { replicas: 0 }])),
+      jobs: { repair: Object.fromEntries(repaired.map((name) => [name, 'check'])) },
+    };
+    const rendered = (await render(withValues(values, wished))).objects();
+    const besides = repaired.flatMap((name) =>
+      ['dns UDP/53', 'dns TCP/53', 'postgres TCP/5432', 'kafka TCP/9093'].map(
+        (what) => `repair-${name} -> ${what}`,
+      ),
+    );
+    const openers = ['tickets', 'predictions', 'usage'].map(
+      (name) => `repair-${name} -> keys TCP/7482`,
+    );
+    assert.deepEqual(
+      matrix(rendered, partiesOf(rendered, namespace)),
+      [...declared, ...besides, ...openers, 'repair-analytics -> clickhouse TCP/8443'].toSorted(),
     );
   }).timeout(60_000);
 

@@ -160,7 +160,9 @@ export const renderRules: Readonly<Record<string, RenderRule>> = {
         assert.ok(items !== undefined && items.length > 0, `${component}: all of ${secretName}`);
       }
       const entries = secrets.flatMap(({ items }) => items ?? []);
-      const others = serviceNames.filter((name) => name !== component.replace(/^migrate-/, ''));
+      const others = serviceNames.filter(
+        (name) => name !== component.replace(/^(migrate|repair)-/, ''),
+      );
       for (const { key, path } of entries) {
         if (path === 'password')
           assert.ok(
@@ -169,7 +171,7 @@ export const renderRules: Readonly<Record<string, RenderRule>> = {
           );
       }
       const signs = entries.some(({ path }) => path === 'signing.jwk');
-      assert.equal(signs, component === 'privacy');
+      assert.equal(signs, ['privacy', 'repair-privacy'].includes(component));
       for (const { volumeMounts } of spec.containers) {
         for (const mount of volumeMounts ?? []) assert.equal(mount.readOnly, true, mount.name);
       }

@@ -186,9 +186,18 @@ function conditional(values: Values): readonly Tree[] {
     ...(isScaledByLag ? [{ monitoring: { prometheusAddress: 'http://prometheus:9090' } }] : []),
     { monitoring: { serviceMonitor: { selector: { app: 'collector' } } } },
     ...serviceNames
+      .filter((name) => ['check', 'mend'].includes(String(at(values, ['jobs', 'repair', name]))))
+      .map((name) => ({ services: { [name]: stoppedOf(values, name) } })),
+    ...serviceNames
       .filter((name) => at(values, ['services', name, 'scaling']) !== undefined)
       .map((name) => ({ services: { [name]: { scaling: { minReplicas: 1 } } } })),
   ];
+}
+
+/** A service whose repair is wished has no pods, and nothing that makes some. */
+function stoppedOf(values: Values, name: string): Tree {
+  const isScaled = at(values, ['services', name, 'scaling', 'mode']) !== undefined;
+  return { replicas: 0, ...(isScaled ? { scaling: { mode: 'fixed' } } : {}) };
 }
 
 /** What lies at a path; undefined when it is not there. */

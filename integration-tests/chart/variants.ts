@@ -13,6 +13,14 @@ const forServices = (names: readonly string[], own: Values): Values => ({
   services: Object.fromEntries(names.map((name) => [name, own])),
 });
 
+const repaired = serviceNames.filter((name) => name !== 'keys');
+
+/** Of every service that has something to repair, whose pods must be gone. */
+const repairs = (wish: string): Values => ({
+  ...forServices(repaired, { replicas: 0 }),
+  jobs: { repair: Object.fromEntries(repaired.map((name) => [name, wish])) },
+});
+
 /** Ways to use the chart, by name: each is rendered and held against every rule of render-matrix.test.ts. */
 export const variants: Readonly<Record<string, Values>> = {
   'default values': withValues(),
@@ -178,6 +186,10 @@ export const variants: Readonly<Record<string, Values>> = {
     },
   }),
   'plain jobs': withValues({ jobs: { migrations: 'job', topics: 'job' } }),
+  'repairs that look': withValues(repairs('check')),
+  'repairs that mend, the longest name': withValues(repairs('mend'), {
+    fullnameOverride: longestName,
+  }),
   'no jobs': withValues({ jobs: { migrations: 'off', topics: 'off' } }),
   'no test': withValues({ test: { enabled: false }, image: { digests: { client: '' } } }),
   telemetry: withValues({

@@ -1,6 +1,9 @@
 {{/* Work of a job: a container that does one thing and ends. */}}
 
-{{/* Takes a list: the root, the job's component, the image's name, its argument, its settings and its volumes as text. */}}
+{{/*
+Takes a list: the root, the job's component, the image's name, its arguments with a space between them, its settings and its
+volumes as text, and its memory.
+*/}}
 {{- define "lethe.jobTemplate" -}}
 {{- $root := index . 0 -}}
 metadata:
@@ -24,16 +27,16 @@ spec:
     - name: {{ index . 1 }}
       image: {{ include "lethe.image" (list $root (index . 2)) | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-      args: [{{ index . 3 | quote }}]
+      args: {{ index . 3 | splitList " " | toJson }}
       env:
 {{- include "lethe.environmentList" (index . 4 | fromYaml) | trim | nindent 8 }}
       resources:
         requests:
           cpu: 50m
-          memory: {{ int $root.Values.jobs.memoryMiB }}Mi
+          memory: {{ index . 6 | int }}Mi
         limits:
           cpu: "1"
-          memory: {{ int $root.Values.jobs.memoryMiB }}Mi
+          memory: {{ index . 6 | int }}Mi
       securityContext:
 {{ include "lethe.containerSecurity" $root | indent 8 }}
 {{- with index . 5 }}
@@ -65,7 +68,7 @@ takes 63 characters: a long name of the release is cut, and stays another than t
 {{- end }}
 
 {{/*
-Takes a list: the root, the mode, the job's component and its template as text. A plain Job has the digest of its
+Takes a list: the root, the mode, the job's component, its template and how often and long it tries, as text. A plain Job has the digest of its
 template in its name, as a Job's template cannot be changed: an upgrade makes another one. A hook has a name of its own, as
 Helm does not own it: one that failed and was left for its log must not be in the way of a plain one.
 */}}
@@ -82,8 +85,7 @@ metadata:
 {{ include "lethe.labels" (list $root (index . 2)) | indent 4 }}
 {{- include "lethe.hookAnnotations" (list (index . 1) 0) }}
 spec:
-  backoffLimit: 3
-  activeDeadlineSeconds: {{ $root.Values.jobs.deadlineSeconds | int }}
+{{ index . 4 | indent 2 }}
   template:
 {{ index . 3 | indent 4 }}
 {{- end }}
@@ -109,5 +111,33 @@ spec:
   egress:
 {{ include "lethe.dnsEgress" $root | indent 4 }}
 {{ index . 3 | indent 4 }}
+{{- end }}
+{{- end }}
+
+{{- define "lethe.jobLimits" -}}
+backoffLimit: 3
+activeDeadlineSeconds: {{ .Values.jobs.deadlineSeconds | int }}
+{{- end }}
+
+{{/* Services that open what they read of their topic, and so ask the running keys. */}}
+{{- define "lethe.repairedWithKeys" -}}
+{{ list "tickets" "predictions" "usage" | toJson }}
+{{- end }}
+
+{{/* Takes a list: the root and the service. The stores that a repair compares, and what it needs for it. */}}
+{{- define "lethe.repairEgress" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{ include "lethe.postgresEgress" $root }}
+{{ include "lethe.kafkaEgress" $root }}
+{{- if eq $name "analytics" }}
+{{ include "lethe.clickhouseEgress" $root }}
+{{- end }}
+{{- if has $name (include "lethe.repairedWithKeys" $root | fromJsonArray) }}
+- to:
+    - podSelector:
+        matchLabels:
+{{ include "lethe.selector" (list $root "keys") | indent 10 }}
+  ports: [{protocol: TCP, port: internal}]
 {{- end }}
 {{- end }}

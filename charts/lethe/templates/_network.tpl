@@ -32,6 +32,10 @@
 {{ include "lethe.egress" (list $pg.peers $ports) }}
 {{- end }}
 
+{{- define "lethe.clickhouseEgress" -}}
+{{ include "lethe.egress" (list .Values.clickhouse.peers (list (include "lethe.portOfUrl" .Values.clickhouse.url))) }}
+{{- end }}
+
 {{- define "lethe.kafkaEgress" -}}
 {{- $ports := list -}}
 {{- range .Values.kafka.brokers }}{{ $ports = append $ports (regexFind "[0-9]+$" .) }}{{ end -}}

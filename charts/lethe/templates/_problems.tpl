@@ -52,6 +52,13 @@ ingress.host: give the name that clients use
 {{- if gt (int $v.kafka.minInsyncReplicas) (int $v.kafka.replicationFactor) }}
 kafka.minInsyncReplicas: is more than kafka.replicationFactor
 {{- end }}
+{{- range $name, $wish := $v.jobs.repair }}
+{{- $own := get $v.services $name }}
+{{- $isStopped := and (eq (int $own.replicas) 0) (eq (dig "scaling" "mode" "fixed" $own) "fixed") }}
+{{- if and (ne $wish "off") (not $isStopped) }}
+jobs.repair.{{ $name }}: no process of it may run: services.{{ $name }}.replicas 0, with scaling.mode fixed
+{{- end }}
+{{- end }}
 {{- range $name, $own := $v.services }}
 {{- with $own.scaling }}
 {{- if and (ne .mode "fixed") (gt (int .minReplicas) (int .maxReplicas)) }}
