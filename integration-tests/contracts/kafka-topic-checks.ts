@@ -82,6 +82,23 @@ export function topicTests(broker: () => LocalBroker): void {
     );
   });
 
+  it('refuses topics with fewer replicas than the setting says, and takes those with more', async () => {
+    const kafka = bareClient(broker().address);
+    const made = freshTopic('replicated', 2);
+    await ensureKafkaTopics(kafka, [made], quickTopics, 'create', systemClock);
+    for (const mode of ['check', 'create'] as const) {
+      const wanted = { ...quickTopics, replicationFactor: 2 };
+      await assert.rejects(ensureKafkaTopics(kafka, [made], wanted, mode, systemClock), {
+        reason: 'CONFIG_INVALID',
+        violations: [
+          { field: `${made.name} replication factor`, description: 'is 1 and must be at least 2' },
+        ],
+      });
+    }
+    const fewer = { ...quickTopics, replicationFactor: 0 };
+    await ensureKafkaTopics(kafka, [made], fewer, 'check', systemClock);
+  });
+
   for (const codec of ['zstd', 'snappy', 'lz4']) {
     it(`says what is wrong when a batch is compressed with ${codec}`, async () => {
       const topic = freshTopic(codec, 1);

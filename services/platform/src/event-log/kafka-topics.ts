@@ -1,4 +1,4 @@
-import kafkajs, { type Admin, type Kafka } from 'kafkajs';
+import kafkajs, { type Admin, type ITopicMetadata, type Kafka } from 'kafkajs';
 import type { Topic } from '@lethe/proto/topics.ts';
 import { type FieldViolation, ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -77,6 +77,7 @@ export async function ensureKafkaTopics(
     }
     const violations = [
       ...(await partitionViolations(admin, topics)),
+      ...(await replicationViolations(admin, topics, settings)),
       ...(await settingViolations(admin, topics, settings)),
     ];
     if (violations.length === 0) return;
@@ -142,15 +143,22 @@ async function untilThere(
 const attemptsMax = 100;
 const attemptDelayMs = 100;
 
+async function existingTopics(
+  admin: Admin,
+  topics: readonly KafkaTopic[],
+): Promise<readonly ITopicMetadata[]> {
+  const wanted = new Set(topics.map(({ name }) => name));
+  const names = (await admin.listTopics()).filter((name) => wanted.has(name));
+  if (names.length === 0) return [];
+  return (await admin.fetchTopicMetadata({ topics: names })).topics;
+}
+
 async function partitionsByTopic(
   admin: Admin,
   topics: readonly KafkaTopic[],
 ): Promise<Map<string, number>> {
-  const wanted = new Set(topics.map(({ name }) => name));
-  const names = (await admin.listTopics()).filter((name) => wanted.has(name));
-  if (names.length === 0) return new Map();
-  const metadata = await admin.fetchTopicMetadata({ topics: names });
-  return new Map(metadata.topics.map(({ name, partitions }) => [name, partitions.length]));
+  const existing = await existingTopics(admin, topics);
+  return new Map(existing.map(({ name, partitions }) => [name, partitions.length]));
 }
 
 async function partitionViolations(
@@ -166,6 +174,21 @@ async function partitionViolations(
         ? 'does not exist, or this principal may not describe it'
         : `has ${found} partitions and must have ${partitions}`;
     return [{ field: name, description }];
+  });
+}
+
+/** With one replica alone the broker acknowledges by itself, whatever min.insync.replicas says. */
+async function replicationViolations(
+  admin: Admin,
+  topics: readonly KafkaTopic[],
+  { replicationFactor }: KafkaTopicSettings,
+): Promise<FieldViolation[]> {
+  const existing = await existingTopics(admin, topics);
+  return existing.flatMap(({ name, partitions }) => {
+    const found = Math.min(...partitions.map(({ replicas }) => replicas.length));
+    if (found >= replicationFactor) return [];
+    const description = `is ${found} and must be at least ${replicationFactor}`;
+    return [{ field: `${name} replication factor`, description }];
   });
 }
 
