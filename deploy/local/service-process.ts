@@ -20,7 +20,8 @@ export interface ServiceProcess {
   pid(): number | undefined;
   /** How to run its main with arguments instead, such as `--repair`. */
   command(...args: readonly string[]): ServiceCommand;
-  start(): void;
+  /** With further variables, for this once. */
+  start(further?: Readonly<Record<string, string>>): void;
   /** SIGTERM, or another; answers with the exit code, null when a signal ended it. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
   /** Waits until it ends by itself; answers like `end`. */
@@ -61,10 +62,13 @@ export function serviceProcess(wish: ServiceProcessWish): ServiceProcess {
     internalAddress: `localhost:${ports.internal}`,
     pid: () => child?.pid,
     command: (...args) => ({ file: process.execPath, args: [main, ...args], env }),
-    start: () => {
+    start: (further) => {
       if (child !== undefined) throw new Error(`${name} runs already`);
       const log = openSync(logFile, 'a');
-      const started = spawn(process.execPath, [main], { env, stdio: ['ignore', log, log] });
+      const started = spawn(process.execPath, [main], {
+        env: { ...env, ...further },
+        stdio: ['ignore', log, log],
+      });
       closeSync(log);
       child = started;
       process.once('exit', killWithThis);

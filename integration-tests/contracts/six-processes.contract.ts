@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client, credentials } from '@grpc/grpc-js';
+import { checkHealth, type ServingStatus } from '@lethe/cli/calls/health.ts';
 import type { Canary } from '@lethe/cli/generator/canaries.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { serviceNames } from '@lethe/proto/access.ts';
@@ -116,6 +118,31 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     first.start();
     await first.untilServing(servingWithinMs);
     assert.equal(await second.end('SIGTERM'), 0);
+  });
+
+  it('say by grpc.health.v1 that they stop, while they serve on for the delay of their drain', async () => {
+    const second = await six.anotherOf('usage');
+    second.start({ LETHE_DRAIN_DELAY_MS: '10000' });
+    await second.untilServing(servingWithinMs);
+    const authority = readFileSync(join(six.dataFolder, 'authority.pem'));
+    const client = new Client(second.publicAddress, credentials.createSsl(authority));
+    const check = async (service: string) =>
+      await new Promise<ServingStatus | undefined>((resolve, reject) => {
+        const { path, requestSerialize, responseDeserialize } = checkHealth;
+        const answered = (error: Error | null, answer?: ServingStatus) =>
+          error === null ? resolve(answer) : reject(error);
+        const asked = { service };
+        client.makeUnaryRequest(path, requestSerialize, responseDeserialize, asked, answered);
+      });
+    try {
+      assert.equal(await check(''), 'serving');
+      const ending = second.end('SIGTERM');
+      await until(async () => (await second.health())?.phase === 'stopping');
+      assert.deepEqual([await check(''), await check('usage')], ['not serving', 'not serving']);
+      assert.equal(await ending, 0);
+    } finally {
+      client.close();
+    }
   });
 
   it('refuse a schema that a newer version migrated, and say so', async () => {

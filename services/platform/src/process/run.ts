@@ -23,7 +23,7 @@ import { type HealthReport, openHealthPort } from './health-port.ts';
 import { patiently, type Patience } from './patiently.ts';
 import type { ProcessConfig, ProcessShape } from './process-config.ts';
 import { beginTelemetry } from './process-telemetry.ts';
-import { openServicePorts } from './service-ports.ts';
+import { openServicePorts, type ServicePorts } from './service-ports.ts';
 import { becomeSoleInstance } from './sole-instance.ts';
 
 /** What a service is composed of. */
@@ -74,12 +74,19 @@ export function startRun(options: RunOptions): Run {
   const { config } = options;
   const undo = createUndoStack();
   const stopping = new AbortController();
-  const state: State = { phase: 'starting', waitsFor: undefined, composed: undefined, tls: [] };
+  const state: State = {
+    phase: 'starting',
+    waitsFor: undefined,
+    composed: undefined,
+    tls: [],
+    ports: undefined,
+  };
   const report = () => reportOf(state);
   const started = start(options, { state, undo, stopping: stopping.signal });
   const stop = async () => {
     const wasServing = state.phase === 'serving';
     state.phase = 'stopping';
+    state.ports?.unready();
     if (wasServing) await systemClock.sleep(config.drainDelayMs);
     stopping.abort();
     await undo.run();
@@ -100,6 +107,7 @@ interface State {
   waitsFor: string | undefined;
   composed: Composed | undefined;
   tls: readonly TlsSource[];
+  ports: ServicePorts | undefined;
 }
 
 interface Rooms {
@@ -158,6 +166,7 @@ async function start(options: RunOptions, rooms: Rooms): Promise<void> {
     clock: systemClock,
     logger,
   });
+  state.ports = ports;
   undo.push(async () => await ports.drain(config.shutdownGraceMs));
   state.phase = 'serving';
   logger.info({ address: `${config.internal.host}:${ports.internalPort}` }, 'serves');

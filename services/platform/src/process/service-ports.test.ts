@@ -242,26 +242,60 @@ describe('the ports of a service', () => {
     await refused;
   });
 
-  it('say of themselves what grpc.health.v1 asks, without a token', async () => {
-    const check = async (name: string) => {
-      const bytes = Buffer.from([0x0a, name.length, ...Buffer.from(name)]);
-      const same = (answer: Buffer) => answer;
-      const method = {
-        path: '/grpc.health.v1.Health/Check',
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: same,
-        requestDeserialize: same,
-        responseSerialize: same,
-        responseDeserialize: same,
-      };
-      const answer = await call(clientAt(ports.publicPort), method, bytes);
-      return answer?.at(1);
+  /** grpc.health.v1: 1 is SERVING, 2 is NOT_SERVING. */
+  const same = (bytes: Buffer) => bytes;
+  const aboutService = (name: string) => Buffer.from([0x0a, name.length, ...Buffer.from(name)]);
+  const check = async (name: string): Promise<number | undefined> => {
+    const method = {
+      path: '/grpc.health.v1.Health/Check',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: same,
+      requestDeserialize: same,
+      responseSerialize: same,
+      responseDeserialize: same,
     };
+    const answer = await call(clientAt(ports.publicPort), method, aboutService(name));
+    return answer?.at(1);
+  };
+  /** What somebody hears who watches, from the first answer on. */
+  const watch = async (name: string): Promise<readonly (number | undefined)[]> => {
+    const heard: (number | undefined)[] = [];
+    const path = '/grpc.health.v1.Health/Watch';
+    const client = clientAt(ports.publicPort);
+    const stream = client.makeServerStreamRequest(path, same, same, aboutService(name));
+    stream.on('data', (answer: Buffer) => heard.push(answer.at(1)));
+    stream.on('error', () => undefined);
+    await until(() => heard.length > 0);
+    return heard;
+  };
+
+  it('say of themselves what grpc.health.v1 asks, without a token', async () => {
     assert.deepEqual([await check(''), await check('usage')], [1, 1]);
     problem = 'partition usage.v1/0 stopped';
     await until(async () => (await check('usage')) === 2);
     assert.equal(await check(''), 1);
+  });
+
+  it('say that they are not ready before they drain, and serve on', async () => {
+    const heard = await watch('');
+    ports.unready();
+    assert.deepEqual([await check(''), await check('usage')], [2, 2]);
+    await until(() => heard.length === 2);
+    assert.deepEqual(heard, [1, 2]);
+    assert.ok(await call(clientAt(ports.internalPort, 'analytics'), missing, nothingMissing));
+    // Longer than it takes to look at the service's problems anew.
+    await systemClock.sleep(1_500);
+    assert.deepEqual([await check(''), await check('usage')], [2, 2]);
+  });
+
+  it('say so to who watches when they drain at once', async () => {
+    const heard = [await watch(''), await watch('usage')];
+    await ports.drain(500);
+    assert.deepEqual(heard, [
+      [1, 2],
+      [1, 2],
+    ]);
   });
 
   it('say that a port is taken', async () => {

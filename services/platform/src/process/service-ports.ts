@@ -35,6 +35,8 @@ export interface ServicePortsOptions {
 export interface ServicePorts {
   readonly internalPort: number;
   readonly publicPort: number | undefined;
+  /** Says by grpc.health.v1 that no calls should come, and goes on serving those that do. */
+  unready(): void;
   /** Refuses new calls, ends what would never end by itself, lets the rest finish for `graceMs`, then cuts it. */
   drain(graceMs: number): Promise<void>;
 }
@@ -74,8 +76,9 @@ export async function openServicePorts(options: ServicePortsOptions): Promise<Se
     credentials.push(made);
     return await listen(server, at.host, at.port, made);
   };
+  const unready = () => health.stop();
   const drain = async (graceMs: number) => {
-    health.stop();
+    unready();
     stopping.abort();
     await Promise.all(servers.map(async (server) => await stopGrpcServer(server, graceMs)));
     for (const each of credentials) each.close();
@@ -84,14 +87,14 @@ export async function openServicePorts(options: ServicePortsOptions): Promise<Se
     const inside = serverOf(service.internalApi, { by: 'certificate', clock }, internalLimits);
     const internalTaken = await open(inside, internal, internalTls, true);
     if (publicPort === undefined)
-      return { internalPort: internalTaken, publicPort: undefined, drain };
+      return { internalPort: internalTaken, publicPort: undefined, unready, drain };
     const { issuer, audience, algorithms } = publicPort.tokens;
     const verificationKey = await openTokenKeys(publicPort.tokens, { clock, logger });
     const rules = { issuer, audience, algorithms, verificationKey };
     const verifyToken = createAccessTokenVerifier(rules, clock);
     const outside = serverOf(service.publicApi, { by: 'token', verifyToken }, publicPort.limits);
     const publicTaken = await open(outside, publicPort, publicTls, false);
-    return { internalPort: internalTaken, publicPort: publicTaken, drain };
+    return { internalPort: internalTaken, publicPort: publicTaken, unready, drain };
   } catch (error) {
     await drain(0);
     throw error;
