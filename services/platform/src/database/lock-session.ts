@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { ServiceError } from '../errors/service-error.ts';
 import { advisoryLockNumber } from './fence-lock.ts';
 import { SharedConnectionAdapter } from './pglite.ts';
@@ -13,6 +13,15 @@ export interface LockSession<Schema> {
   readonly db: Kysely<Schema>;
   /** False when another session has it. A lock once taken is kept until the session ends. */
   tryLock(name: string): Promise<boolean>;
+  /** Throws when the session has it no more, as one that a pooler lends to others, and when the connection broke. */
+  assertHeld(name: string): Promise<void>;
+}
+
+/** Two who are lent one session of the server both take its locks, as it takes again what it has. */
+function sharedSession(): ServiceError {
+  const message =
+    'a pooler lends the connection for locks to others: LETHE_POSTGRES_LOCK_URL must name the server itself, or a pooler in session mode';
+  return new ServiceError('CONFIG_INVALID', message);
 }
 
 /**
@@ -59,8 +68,11 @@ async function withLocksInMemory<Schema, T>(
     mine.push(name);
     return true;
   };
+  const assertHeld = async (name: string): Promise<void> => {
+    if (!mine.includes(name) || !heldLocks.has(name)) throw sharedSession();
+  };
   try {
-    return await work({ db, tryLock });
+    return await work({ db, tryLock, assertHeld });
   } finally {
     for (const name of mine) heldLocks.delete(name);
   }
@@ -73,19 +85,33 @@ async function withAdvisoryLocks<Schema, T>(
   const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(connection);
   const schemaName = rows[0]?.name ?? '';
   const mine = new Set<string>();
+  const numberOf = (name: string): bigint => advisoryLockNumber('session', schemaName, name);
   const tryLock = async (name: string): Promise<boolean> => {
     if (mine.has(name)) return true;
-    const lockNumber = advisoryLockNumber('session', schemaName, name);
-    const { rows: answers } = await sql<{ taken: boolean }>`
-      select pg_try_advisory_lock(${lockNumber}::int8) as taken`.execute(connection);
-    const taken = answers[0]?.taken === true;
-    if (taken) mine.add(name);
-    return taken;
+    const { rows: answers } = await sql<{ taken: boolean | null }>`
+      select case when ${isHeld(numberOf(name))} then null
+        else pg_try_advisory_lock(${numberOf(name)}::int8) end as taken`.execute(connection);
+    const taken = answers[0]?.taken;
+    if (taken === null) throw sharedSession();
+    if (taken === true) mine.add(name);
+    return taken === true;
   };
-  const result = await Promise.allSettled([work({ db: connection, tryLock })]);
+  const assertHeld = async (name: string): Promise<void> => {
+    const { rows: answers } = await sql<{ held: boolean }>`
+      select ${isHeld(numberOf(name))} as held`.execute(connection);
+    if (answers[0]?.held !== true) throw sharedSession();
+  };
+  const result = await Promise.allSettled([work({ db: connection, tryLock, assertHeld })]);
   // So that the next session finds them free at once; where this fails, the end of the connection frees them.
   await Promise.allSettled([sql`select pg_advisory_unlock_all()`.execute(connection)]);
   const [outcome] = result;
   if (outcome.status === 'rejected') throw outcome.reason;
   return outcome.value;
+}
+
+/** Whether the session of the server that runs the statement has the lock: pg_locks has its number in two halves. */
+function isHeld(lockNumber: bigint): RawBuilder<boolean> {
+  return sql<boolean>`exists (select from pg_locks
+    where locktype = 'advisory' and pid = pg_backend_pid() and granted and objsubid = 1
+      and (classid::int8 << 32 | objid::int8) = ${lockNumber}::int8)`;
 }

@@ -24,6 +24,11 @@ export class ServerAdapter extends PostgresAdapter {
     this.#missing = missing;
   }
 
+  /** What unqualified names must mean on every connection. */
+  get schemaName(): string {
+    return this.#config.schemaName;
+  }
+
   /** Before the first connection of a handle. */
   async prepare(): Promise<void> {
     if (this.#missing === 'create schema') await createSchema(this.#config);

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { withLockSession } from '../database/lock-session.ts';
 import { ServiceError } from '../errors/service-error.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -14,7 +14,7 @@ export interface SoleInstanceOptions {
   readonly clock: Clock;
   /** Another instance has it: told at each look. */
   readonly onWait: () => void;
-  /** The connection that holds the lock broke, so another instance may go on: this one must end at once. */
+  /** The connection that holds the lock broke or is another, so another instance may go on: this one must end at once. */
   readonly onLost: (error: unknown) => void;
   /** Ends the wait. */
   readonly signal: AbortSignal;
@@ -26,7 +26,8 @@ const lockName = 'sole instance';
 /**
  * For a service of which there may be one process alone, as it holds in memory what others must ask it for: waits until
  * no other process holds the advisory lock of the service's schema, and keeps it. The server frees it when the process
- * dies, so nothing is left behind. Throws when the database cannot be reached, SHUTTING_DOWN when the wait is ended.
+ * dies, so nothing is left behind. Throws when the database cannot be reached, CONFIG_INVALID when
+ * a pooler shares its connection, SHUTTING_DOWN when the wait is ended.
  */
 export async function becomeSoleInstance(options: SoleInstanceOptions): Promise<SoleInstance> {
   const { db, clock, onWait, onLost, signal } = options;
@@ -43,8 +44,8 @@ export async function becomeSoleInstance(options: SoleInstanceOptions): Promise<
     taken.resolve();
     while (!releasing.signal.aborted) {
       await sleepQuietly(clock, lookEveryMs, releasing.signal);
-      // On the very connection that holds the lock: fails once the server has freed it.
-      await sql`select 1`.execute(session.db);
+      // On the very connection that holds the lock: fails once the server has freed it or a pooler has changed it.
+      await session.assertHeld(lockName);
     }
   });
   holding.catch((error: unknown) => {
