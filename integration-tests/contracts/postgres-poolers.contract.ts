@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Kysely, sql } from 'kysely';
 import { advisoryLockNumber } from '@lethe/platform/database/fence-lock.ts';
-import { withLockSession } from '@lethe/platform/database/lock-session.ts';
+import { withAdvisoryLocks, withLockSession } from '@lethe/platform/database/lock-session.ts';
 import { migrateToLatest } from '@lethe/platform/database/migrate.ts';
 import { openPostgres } from '@lethe/platform/database/postgres.ts';
 import { assertPostgresFits } from '@lethe/platform/database/postgres-check.ts';
@@ -104,6 +104,18 @@ describe('the locks of a service on PostgreSQL, where a pooler may be in the way
         await sql`select pg_advisory_unlock(${numberOf(name)}::int8)`.execute(session.db);
         await assert.rejects(session.assertHeld(name), { reason: 'CONFIG_INVALID' });
       }
+    });
+  });
+
+  it('stay with who has them when another is refused on the same session', async () => {
+    const one = open();
+    await one.connection().execute(async (connection) => {
+      await withAdvisoryLocks(connection, async (first) => {
+        assert.equal(await first.tryLock('one'), true);
+        const second = withAdvisoryLocks(connection, async (other) => await other.tryLock('one'));
+        await assert.rejects(second, { reason: 'CONFIG_INVALID' });
+        await first.assertHeld('one');
+      });
     });
   });
 

@@ -78,7 +78,8 @@ async function withLocksInMemory<Schema, T>(
   }
 }
 
-async function withAdvisoryLocks<Schema, T>(
+/** The same on a connection that is held already; two at once on one connection are as two behind a pooler. */
+export async function withAdvisoryLocks<Schema, T>(
   connection: Kysely<Schema>,
   work: (session: LockSession<Schema>) => Promise<T>,
 ): Promise<T> {
@@ -102,8 +103,11 @@ async function withAdvisoryLocks<Schema, T>(
     if (answers[0]?.held !== true) throw sharedSession();
   };
   const result = await Promise.allSettled([work({ db: connection, tryLock, assertHeld })]);
-  // So that the next session finds them free at once; where this fails, the end of the connection frees them.
-  await Promise.allSettled([sql`select pg_advisory_unlock_all()`.execute(connection)]);
+  // So that the next session finds them free at once; where this fails, the end of the connection frees them. Who has
+  // none would free those of another whom a pooler lends the connection.
+  if (mine.size > 0) {
+    await Promise.allSettled([sql`select pg_advisory_unlock_all()`.execute(connection)]);
+  }
   const [outcome] = result;
   if (outcome.status === 'rejected') throw outcome.reason;
   return outcome.value;

@@ -31,9 +31,12 @@ describe('the one process of a service', function () {
   it('lets nobody else in until it lets go, and hears of no loss then', async () => {
     const lost: unknown[] = [];
     const first = await become((error) => lost.push(error));
-    await assert.rejects(become(() => assert.fail(), AbortSignal.timeout(100)), {
-      reason: 'SHUTTING_DOWN',
-    });
+    await assert.rejects(
+      become(() => assert.fail(), AbortSignal.timeout(100)),
+      {
+        reason: 'SHUTTING_DOWN',
+      },
+    );
     await first.release();
     await become((error) => lost.push(error));
     assert.deepEqual(lost, []);
