@@ -37,7 +37,7 @@ const sixAreHeard = `group(${series('lethe.ready')}{job!="lethe/standalone"})`;
 /** What a process lives on with. One that finds its ledger ahead or behind ends, and is told of by its absence. */
 const gapReasons = 'SEQUENCE_GAP|LOG_AHEAD_OF_TABLE|LOG_BEHIND_CHECKPOINT';
 
-/** The alerts that there are. Bounds are those of design.md and of the settings' defaults. */
+/** The alerts that there are. Bounds are what certificates and the pages promise, and the settings' defaults. */
 export const alerts: readonly Alert[] = [
   {
     name: 'LetheErasureOverdue',

@@ -5,7 +5,7 @@ import { namespace, render } from './helm.ts';
 import { type KubeObject, ofKind } from './kube-objects.ts';
 import { connections, partiesOf, type Party, type Port } from './network.ts';
 
-/** Who calls whom, as the design says (services, what each owns and reads). */
+/** Who calls whom (services, what each owns and reads). */
 const calls: Readonly<Record<ServiceName, readonly ServiceName[]>> = {
   tickets: ['keys', 'privacy', 'analytics'],
   predictions: ['keys', 'privacy', 'analytics', 'tickets'],

@@ -89,7 +89,7 @@ function isMissing(error: unknown): boolean {
 /**
  * Replaces the file. When the process dies at any moment, the file is the old one or the new one, whole, and once this
  * resolves it is the new one. The old file's blocks are freed, not overwritten: whoever reads the raw disk or holds a
- * copy of the file still has destroyed versions (design.md, 5: the horizon of copies).
+ * copy of the file still has destroyed versions (docs/operators/disaster-recovery.md: the horizon).
  */
 export async function writeKeyringFile(path: string, keyring: Keyring): Promise<void> {
   const { tenants } = keyring;

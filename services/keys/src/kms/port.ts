@@ -2,7 +2,7 @@ import type { TenantId } from '@lethe/platform/ids/ids.ts';
 
 /**
  * The key management system: one KMS key per tenant, with versions. It wraps tenant keys and nothing else, so that ten
- * million subjects cost rows and not KMS keys (design.md, 5). Every adapter passes `kmsContract` (testing/).
+ * million subjects cost rows and not KMS keys. Every adapter passes `kmsContract` (testing/).
  * Throws KMS_UNAVAILABLE when it cannot be reached, KMS_SEALED while it is sealed, KMS_ACCESS_DENIED when it refuses
  * (all three may pass by themselves), and KMS_MISCONFIGURED when its settings break a promise made here.
  */
