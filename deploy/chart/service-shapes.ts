@@ -1,6 +1,7 @@
-import { methodAccess, type ServiceName, serviceNames } from '@lethe/proto/access.ts';
+import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
 import { type Topic, topics } from '@lethe/proto/topics.ts';
 import type { Setting } from '../configuration-page.ts';
+import { publicApis } from '../public-apis.ts';
 import type { ServiceShape, ServiceShapes } from './values.ts';
 
 /** What templates must know of a service: charts/lethe/files/services.json. */
@@ -69,16 +70,4 @@ function podsMax(name: ServiceName): number {
   const read = topics.filter((topic: Topic) => topic.consumers.includes(name));
   const concerned = owned.length > 0 ? owned : read;
   return Math.max(...concerned.map(({ partitions }) => partitions));
-}
-
-/** gRPC services that clients call, by the service that has them: its own package, and its own of parking and rebuild. */
-function publicApis(name: ServiceName): readonly string[] {
-  const called = Object.entries(methodAccess)
-    .filter(([, access]) => access.kind !== 'services')
-    .map(([path]) => path.split('/')[1] ?? '');
-  const word = `${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`;
-  const isIts = (api: string) =>
-    api.startsWith(`lethe.${name}.v1.`) ||
-    (/^lethe\.(parking|rebuild)\.v1\./.test(api) && api.includes(`.${word}`));
-  return [...new Set(called)].filter(isIts).toSorted();
 }

@@ -7,13 +7,22 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { type ServiceName, serviceNames } from '@lethe/proto/access.ts';
+import { publicApis } from '../public-apis.ts';
 
 /** Where calls whose path begins so go. */
 export interface Route {
-  /** Such as "/lethe.tickets.v1.". */
+  /** Such as "/lethe.tickets.v1.TicketService/". */
   readonly prefix: string;
   /** `host:port` that speaks gRPC over TLS; asked at each call. */
   readonly address: () => string;
+}
+
+/** Every API of clients to the service that has it. `addressOf` is asked at each call. */
+export function publicRoutes(addressOf: (name: ServiceName) => string): readonly Route[] {
+  return serviceNames.flatMap((name) =>
+    publicApis(name).map((api) => ({ prefix: `/${api}/`, address: () => addressOf(name) })),
+  );
 }
 
 export interface PathRouter {

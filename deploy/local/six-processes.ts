@@ -7,7 +7,7 @@ import { type LocalClickHouse, startLocalClickHouse } from './clickhouse.ts';
 import { freePort } from './free-port.ts';
 import { type LocalBroker, startLocalBroker } from './kafka.ts';
 import { writeIdentities } from './local-identities.ts';
-import { type PathRouter, startPathRouter } from './path-router.ts';
+import { type PathRouter, publicRoutes, startPathRouter } from './path-router.ts';
 import { findPostgresBinaries, type LocalPostgres, startLocalPostgres } from './postgres.ts';
 import { provisionVault } from './provisioned-vault.ts';
 import { secureSystems, type SecuredSystems } from './secured-systems.ts';
@@ -215,13 +215,7 @@ async function startRouter(
     return said?.phase === 'serving' && said.problems.length === 0;
   };
   const router = await startPathRouter({
-    // No client has business with keys.
-    routes: Array.from(services.values())
-      .filter(({ name }) => name !== 'keys')
-      .map(({ name, publicAddress }) => ({
-        prefix: `/lethe.${name}.v1.`,
-        address: () => routed.get(name) ?? publicAddress,
-      })),
+    routes: publicRoutes((name) => routed.get(name) ?? ''),
     authorityPem: readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
     isServing: async (name) => {
       const asked = [...services.values()].filter((each) => name === '' || each.name === name);

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { serviceNames } from '@lethe/proto/access.ts';
-import { type PathRouter, startPathRouter } from '../../deploy/local/path-router.ts';
+import { type PathRouter, publicRoutes, startPathRouter } from '../../deploy/local/path-router.ts';
 import type { ClusterGiven } from './given.ts';
 import { issueSecrets, secretObjects } from './secrets.ts';
 import type { ClusterSystems } from './systems.ts';
@@ -133,12 +133,8 @@ async function openRouterOf(
     const ip = await kubectl('get', 'service', ...here, `${name}-${service}`, ...jsonPath);
     addresses.set(service, `${ip}:7480`);
   }
-  const open = serviceNames.filter((service) => service !== 'keys');
   const router = await startPathRouter({
-    routes: open.map((service) => ({
-      prefix: `/lethe.${service}.v1.`,
-      address: () => addresses.get(service) ?? '',
-    })),
+    routes: publicRoutes((service) => addresses.get(service) ?? ''),
     authorityPem: readFileSync(path.join(folder, 'authority.pem'), 'utf8'),
     isServing: async () => (await pods()).length === serviceNames.length,
   });

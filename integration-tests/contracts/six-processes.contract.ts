@@ -94,6 +94,21 @@ describe('six processes on Kafka, PostgreSQL, ClickHouse over HTTP and Vault', f
     assert.equal((await status()).healthy, true);
   });
 
+  it('answer on one address for what is parked, and rebuild what each of them has', async () => {
+    const { inAll } = jsonLine<{ readonly inAll: unknown }>(
+      await lethe('parked', 'list', '--json'),
+    );
+    const none = { streams: 0, events: 0 };
+    assert.deepEqual(inAll, [
+      { service: 'analytics', ...none },
+      { service: 'predictions', ...none },
+    ]);
+    for (const what of ['tickets', 'predictions', 'usage', 'ledger']) {
+      const rebuilt = await lethe('rebuild', what, '--check');
+      assert.equal(rebuilt.exitCode, 0, rebuilt.stdout + rebuilt.stderr);
+    }
+  });
+
   it('know one process of keys alone: a second waits, and goes on when the first ends', async () => {
     const keys = six.service('keys');
     const second = await six.anotherOf('keys');

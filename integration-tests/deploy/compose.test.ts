@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { load, YAML11_SCHEMA } from 'js-yaml';
 import { serviceNames } from '@lethe/proto/access.ts';
+import { publicApis } from '../../deploy/public-apis.ts';
 
 interface ComposeService {
   readonly image: string;
@@ -84,6 +85,20 @@ describe('deploy/compose.yaml', function () {
       assert.doesNotMatch(checked.stderr, /is no setting/);
     });
   }
+
+  it('routes every API of clients to the service that has it, and nothing else but health', () => {
+    const router = readFileSync('deploy/compose/router.conf', 'utf8');
+    const locations = router.matchAll(
+      /^  location (= )?(\S+) \{ set \$service (\w+); grpc_pass grpcs:\/\/\$service:7480; \}$/gm,
+    );
+    const routed = Array.from(locations, ([, , path = '', service = '']) => [path, service]);
+    const expected = serviceNames.flatMap((name) =>
+      publicApis(name).map((api) => [`/${api}/`, name]),
+    );
+    assert.deepEqual(routed, [...expected, ['/grpc.health.v1.Health/Check', 'tickets']]);
+    assert.equal(router.match(/location/g)?.length, routed.length + 1, 'and one for all others');
+    assert.match(router, /location \/ \{ return 404; \}/);
+  });
 
   it('keeps what prepare.ts made from others, makes it anew for each, and never over another', () => {
     assert.equal(statSync(made).mode & 0o777, 0o700);
