@@ -12,7 +12,7 @@ export class PartitionBuffer {
   isPaused = false;
   /** The client fetches nothing of it. */
   isHeld = false;
-  /** Was told to go elsewhere since the last fetch began. */
+  /** Was told to go elsewhere, and nothing came since. */
   isSeeking = false;
   #entries: LogEntry[] = [];
   #sizeBytes = 0;

@@ -69,12 +69,8 @@ class KafkaReader implements LogReader {
   async open(): Promise<void> {
     const consumer = this.#consumer;
     const { group, topics } = this.#options;
-    const { GROUP_JOIN, CRASH, FETCH_START, END_BATCH_PROCESS } = consumer.events;
+    const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events;
     consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
-    consumer.on(FETCH_START, () => {
-      // This fetch takes up every seek so far, and what earlier ones brought was received.
-      for (const buffer of this.#buffers.values()) buffer.isSeeking = false;
-    });
     consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize === 0) this.#skipped(payload, BigInt(payload.lastOffset) + 1n);
     });
@@ -266,9 +262,12 @@ class KafkaReader implements LogReader {
   #skipped(from: TopicPartition, fetched: bigint): void {
     const buffer = this.#buffers.get(nameOf(from));
     if (buffer === undefined || !buffer.isStarted) return;
-    // It may have been fetched before the seek, which may or may not have been taken up: seek once more.
-    if (buffer.isSeeking) this.#goTo(buffer);
-    else buffer.add([], fetched);
+    // It may have been fetched before the seek and have waited behind what other brokers sent: seek once more. The
+    // client takes one batch of a partition at a time, so what comes next is of the place that was sought.
+    if (buffer.isSeeking) {
+      this.#goTo(buffer);
+      buffer.isSeeking = false;
+    } else buffer.add([], fetched);
     this.#changed.wake();
   }
 
