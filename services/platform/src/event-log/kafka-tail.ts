@@ -40,10 +40,9 @@ const spanFactor = 16n;
 
 /**
  * The client can read only as the member of a group, and joining one takes up to three seconds with the broker's
- * defaults. So one reader per topic, in a group of its own, joins when the first writer is opened and stays.
+ * defaults. So one reader per topic, in a group of its own, joins when the first writer is opened and stays until it fails.
  */
 export function createKafkaTail(topic: string, parts: KafkaTailParts): KafkaTail {
-  const group = `${tailGroupPrefixOf(topic)}${parts.randomBytes(8).toString('hex')}`;
   let reader: LogReader | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -53,7 +52,10 @@ export function createKafkaTail(topic: string, parts: KafkaTailParts): KafkaTail
     await old?.close();
   };
   const scan = async (partition: TopicPartition): Promise<bigint> => {
-    const { kafka, clock, timeouts, bounds } = parts;
+    const { kafka, clock, timeouts, randomBytes, bounds } = parts;
+    // Another group each time: in that of a reader whose broker went away the new one would wait until the session of
+    // the former, which could not leave, is over.
+    const group = `${tailGroupPrefixOf(topic)}${randomBytes(8).toString('hex')}`;
     reader ??= await openKafkaReader(
       { group, topics: [topic], startAt: async (assigned) => assigned.map(() => 0n) },
       { kafka, clock, timeouts, onDemand: true, closed: () => {} },
