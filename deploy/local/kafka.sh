@@ -11,12 +11,16 @@
 #   LETHE_KAFKA_JARS      a folder that has the jars already; nothing is fetched then
 #   LETHE_KAFKA_PORT      for the first start in FOLDER; default: any free one, and it is kept
 #   LETHE_KAFKA_EXTRA     a file that is appended to server.properties
+#   LETHE_KAFKA_VOTERS    for one of several brokers: ID@127.0.0.1:CONTROLLER_PORT of each, separated by commas; a controller
+#                         port is one above its broker's port. They start at the same time, each in a folder of its own
+#   LETHE_KAFKA_NODE      its id among them; default 1
 #   XDG_CACHE_HOME        the cache is its subfolder lethe; default ~/.cache
 set -euo pipefail
 
 version=${LETHE_KAFKA_VERSION:-4.1.2}
 jars=${LETHE_KAFKA_JARS:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe/kafka-$version}
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+voters=${LETHE_KAFKA_VOTERS:-}
 
 fail() { echo "kafka.sh: $*" >&2; exit 1; }
 
@@ -73,10 +77,16 @@ running() {
 
 configure() {
   local port=$1
+  local quorum="controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))" replicas=1 in_sync=1
+  if [ -n "$voters" ]; then
+    quorum="controller.quorum.voters=$voters"
+    replicas=$(wc -w <<<"${voters//,/ }")
+    in_sync=$((replicas / 2 + 1))
+  fi
   cat >"$folder/server.properties" <<PROPERTIES
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))
+node.id=${LETHE_KAFKA_NODE:-1}
+$quorum
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
@@ -88,14 +98,15 @@ num.network.threads=2
 num.io.threads=2
 background.threads=2
 num.recovery.threads.per.data.dir=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=1
+min.insync.replicas=$in_sync
+offsets.topic.replication.factor=$replicas
+offsets.topic.num.partitions=$replicas
 offsets.topic.segment.bytes=1048576
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor=$replicas
+transaction.state.log.min.isr=$in_sync
+transaction.state.log.num.partitions=$replicas
+share.coordinator.state.topic.replication.factor=$replicas
+share.coordinator.state.topic.min.isr=$in_sync
 group.initial.rebalance.delay.ms=0
 # After a crash the controller takes the broker back only once its old session has timed out (9 s by default).
 broker.session.timeout.ms=3000
@@ -138,8 +149,8 @@ start() {
   local jvm=(-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=256m
     "-Dlog4j2.configurationFile=$folder/log4j2.properties" -cp "$jars/*")
   if [ ! -s "$folder/data/meta.properties" ]; then
-    # shellcheck disable=SC2086
-    "$java" "${jvm[@]}" kafka.tools.StorageTool format --standalone -t MkU3OEVBNTcwNTJENDM2Qk \
+    # shellcheck disable=SC2046,SC2086
+    "$java" "${jvm[@]}" kafka.tools.StorageTool format $([ -n "$voters" ] || echo --standalone) -t MkU3OEVBNTcwNTJENDM2Qk \
       -c "$folder/server.properties" ${LETHE_KAFKA_FORMAT:-} >"$folder/format.log" 2>&1 ||
       { cat "$folder/format.log" >&2; fail "the data folder could not be formatted"; }
   fi

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
 
 const script = fileURLToPath(new URL('./kafka.sh', import.meta.url));
 const imageScript = fileURLToPath(new URL('./kafka-image.sh', import.meta.url));
@@ -56,11 +57,49 @@ export async function startLocalBroker(
   extraFile?: string,
   formatWords?: string,
 ): Promise<LocalBroker> {
-  const folder = mkdtempSync(join(tmpdir(), 'lethe-kafka-'));
-  const settings = [
+  return await startBroker([
     ...(extraFile === undefined ? [] : [`LETHE_KAFKA_EXTRA=${extraFile}`]),
     ...(formatWords === undefined ? [] : [`LETHE_KAFKA_FORMAT=${formatWords}`]),
-  ];
+  ]);
+}
+
+/** Several brokers of one cluster, each a controller too. */
+export interface LocalBrokers {
+  readonly brokers: readonly LocalBroker[];
+  /** Addresses of all of them, separated by commas. */
+  readonly address: string;
+  /** Ends them and removes their data. */
+  remove(): Promise<void>;
+}
+
+/** Starts brokers that know each other; they acknowledge by a majority of replicas. */
+export async function startLocalBrokers(count: number): Promise<LocalBrokers> {
+  const ports: number[] = [];
+  for (let node = 1; node <= count; node += 1) ports.push(await freePort());
+  const voters = ports.map((port, at) => `${at + 1}@127.0.0.1:${port + 1}`).join(',');
+  const starting = ports.map((port, at) =>
+    startBroker([
+      `LETHE_KAFKA_NODE=${at + 1}`,
+      `LETHE_KAFKA_PORT=${port}`,
+      `LETHE_KAFKA_VOTERS=${voters}`,
+    ]),
+  );
+  // All of them first: one that is still starting when another fails is to be ended too.
+  const started = await Promise.allSettled(starting);
+  const brokers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const remove = async (): Promise<void> => {
+    await Promise.all(brokers.map((broker) => broker.remove()));
+  };
+  const failed = started.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
+    await remove();
+    throw failed.reason;
+  }
+  return { brokers, address: brokers.map((broker) => broker.address).join(','), remove };
+}
+
+async function startBroker(settings: readonly string[]): Promise<LocalBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'lethe-kafka-'));
   const call = async (command: string): Promise<Map<string, string>> => {
     const { stdout } = await run('env', [...settings, script, command, folder]);
     const lines = stdout.split('\n').map((line) => line.split(' '));

@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EventLogSubject, readToEnd } from '@lethe/platform/event-log/contract-support.ts';
 import type { EventLog, LogEntry } from '@lethe/platform/event-log/port.ts';
-import { freshTopic, openLog, rollSegments } from './kafka-subject.ts';
+import { freshTopic, openLog, quickTopics, rollSegments } from './kafka-subject.ts';
 
-/** What the contract of the event log asks for, on the broker at `address`. */
-export async function createKafkaSubject(address: string): Promise<EventLogSubject> {
+/** What the contract of the event log asks for, on the broker or brokers at `address`. */
+export async function createKafkaSubject(
+  address: string,
+  topicSettings = quickTopics,
+): Promise<EventLogSubject> {
   const topics = [freshTopic('first', 3), freshTopic('second', 4)] as const;
   const opened: EventLog[] = [];
   const open = async (): Promise<EventLog> => {
-    const log = await openLog(address, topics);
+    const log = await openLog(address, topics, {}, topicSettings);
     opened.push(log);
     return log;
   };

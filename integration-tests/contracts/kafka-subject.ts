@@ -26,7 +26,11 @@ export const quickTopics: KafkaTopicSettings = {
   messageBytesMax: 2 * 1024 * 1024,
 };
 
-export const settingsFor = (address: string) => ({ brokers: [address], clientId: 'contract' });
+/** Of one broker, or of several with commas between. */
+export const settingsFor = (address: string) => ({
+  brokers: address.split(','),
+  clientId: 'contract',
+});
 
 /** A compacted topic that nobody used before. */
 export function freshTopic(purpose: string, partitions: number): KafkaTopic {
@@ -38,12 +42,12 @@ export async function openLog(
   address: string,
   topics: readonly KafkaTopic[],
   timeouts: Partial<KafkaTimeouts> = {},
-  ensured = true,
+  topicSettings: KafkaTopicSettings | 'unchecked' = quickTopics,
 ): Promise<EventLog> {
   return openKafkaEventLog({
     settings: settingsFor(address),
     topics,
-    ...(ensured ? { ensure: { mode: 'create', topicSettings: quickTopics } } : {}),
+    ...(topicSettings === 'unchecked' ? {} : { ensure: { mode: 'create', topicSettings } }),
     clock: systemClock,
     randomBytes,
     logger,

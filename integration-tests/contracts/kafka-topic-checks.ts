@@ -115,7 +115,7 @@ export function topicTests(broker: () => LocalBroker): void {
       });
       await until(async () => (await admin.listTopics()).includes(topic.name));
       await admin.disconnect();
-      const log = await openLog(broker().address, [topic], {}, false);
+      const log = await openLog(broker().address, [topic], {}, 'unchecked');
       opened.push(log);
       const error = await writeAndFail(log, topic.name);
       assert.equal(error.reason, 'LOG_CODEC_UNSUPPORTED');
