@@ -140,7 +140,9 @@ describe('what the chart renders', () => {
     };
     const byCpu = ofKind(objects, 'HorizontalPodAutoscaler').map(({ spec }) => spec?.['behavior']);
     assert.deepEqual(byCpu, [one, one]);
-    for (const { spec } of ofKind(objects, 'ScaledObject')) {
+    const byLag = ofKind(objects, 'ScaledObject');
+    assert.ok(byLag.length > 0);
+    for (const { spec } of byLag) {
       const { advanced, triggers, ...rest } = spec as {
         readonly advanced?: unknown;
         readonly triggers: readonly { readonly metadata: Labels }[];

@@ -165,6 +165,13 @@ describe('what goes into an image', () => {
     const prefix = 'registry.example.com/lethe';
     for (const [index, { name, workspace, title }] of imageWishes.entries()) {
       const words = builds[index] ?? [];
+      const after = (option: string) => words[words.indexOf(option) + 1];
+      assert.deepEqual(words.slice(0, 2), ['buildx', 'build']);
+      assert.equal(after('--platform'), 'linux/amd64,linux/arm64');
+      assert.equal(after('-f'), 'deploy/images/Dockerfile');
+      for (const word of ['--push', '--provenance=mode=max', '--sbom=true']) {
+        assert.ok(words.includes(word), words.join(' '));
+      }
       const given = words.flatMap((word, at) => (words[at - 1] === '--build-arg' ? [word] : []));
       const set = new Map(given.map((each) => each.split(/=(.*)/s) as [string, string]));
       assert.deepEqual(new Set(set.keys()), wanted, name);
@@ -173,10 +180,21 @@ describe('what goes into an image', () => {
         given.join(' '),
       );
       assert.deepEqual([set.get('PACKAGE'), set.get('TITLE')], [workspace, title]);
+      assert.deepEqual(
+        [set.get('REVISION'), set.get('SOURCE_DATE_EPOCH')],
+        ['abc123', '1760000000'],
+      );
       assert.ok(words.includes(`${prefix}/${name}:1.2.0`), words.join(' '));
     }
+    assert.equal(builds.length, imageWishes.length);
     const digests = imageWishes.map(({ name }) => [name, digestOfStandIn(name)] as const);
     assert.deepEqual(load(values), load(imageValues(prefix, new Map(digests))));
+  });
+
+  it('writes no file of values when one of the images was not built', () => {
+    const page = readFileSync('docs/operators/images.md', 'utf8');
+    const [block = ''] = blocksIn(page).filter((each) => each.includes('buildx build'));
+    assert.throws(() => ranWithStandIns(block, 'keys'), /Command failed/);
   });
 
   it('stands on images that are pinned by digest', () => {
@@ -200,20 +218,25 @@ const words = process.argv.slice(2);
 appendFileSync('builds', words.join('\\n') + '\\n\\n');
 const after = (option) => words[words.indexOf(option) + 1];
 const name = after('-t').split('/').at(-1).split(':')[0];
+if (name === process.env.FAILING) process.exit(1);
 const digest = 'sha256:' + Buffer.from(name).toString('hex').padEnd(64, '0');
 writeFileSync(after('--metadata-file'), JSON.stringify({ 'containerimage.digest': digest }));
 `;
 
 /** Runs a block of a page in an empty folder, with stand-ins for what it would ask of this machine. */
-function ranWithStandIns(block: string) {
+function ranWithStandIns(block: string, failing = '') {
   const folder = mkdtempSync(path.join(tmpdir(), 'lethe-buildx-'));
   try {
     const programs = path.join(folder, 'programs');
     mkdirSync(programs);
     writeFileSync(path.join(programs, 'docker'), dockerStandIn, { mode: 0o755 });
-    writeFileSync(path.join(programs, 'git'), '#!/bin/sh\necho 1760000000\n', { mode: 0o755 });
+    writeFileSync(
+      path.join(programs, 'git'),
+      '#!/bin/sh\n[ "$1" = log ] && echo 1760000000 || echo abc123\n',
+      { mode: 0o755 },
+    );
     const places = [programs, path.dirname(process.execPath), process.env['PATH'] ?? ''];
-    const env = { ...process.env, PATH: places.join(':') };
+    const env = { ...process.env, PATH: places.join(':'), FAILING: failing };
     execFileSync('sh', ['-euc', block], { cwd: folder, env });
     const read = (file: string) => readFileSync(path.join(folder, file), 'utf8');
     const builds = read('builds').trim().split('\n\n');

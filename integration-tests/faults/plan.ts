@@ -44,7 +44,7 @@ export interface PlannedFault {
 /** Faults that wait for each other; lanes do not. */
 export type Lane = readonly PlannedFault[];
 
-/** The issue's own numbers. */
+/** What the whole run is: the numbers that docs/operators/fault-runs.md reports. */
 export const fullPlan: Omit<FaultPlan, 'seed'> = {
   events: 200_000,
   tenants: 12,

@@ -5,7 +5,7 @@ import type { RestartPlan } from './plan.ts';
 import { nearestRank, reportText } from './report.ts';
 import { runRestarts } from './run.ts';
 
-/** The bound. */
+/** A bound to hold. */
 const drainP99Ms = 10_000;
 
 /**

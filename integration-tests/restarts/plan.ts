@@ -13,7 +13,7 @@ export interface RestartPlan {
   readonly drainDelayMs: number;
 }
 
-/** The issue's own number. */
+/** What the whole run is, as docs/operators/fault-runs.md reports it. */
 export const fullPlan: Omit<RestartPlan, 'seed'> = {
   restarts: 100,
   eventsPerSecond: 100,

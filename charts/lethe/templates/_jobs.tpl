@@ -68,9 +68,9 @@ takes 63 characters: a long name of the release is cut, and stays another than t
 {{- end }}
 
 {{/*
-Takes a list: the root, the mode, the job's component, its template and how often and long it tries, as text. A plain Job has the digest of its
-template in its name, as a Job's template cannot be changed: an upgrade makes another one. A hook has a name of its own, as
-Helm does not own it: one that failed and was left for its log must not be in the way of a plain one.
+Takes a list: the root, the mode, the job's component, its template and how often and long it tries, as text. A plain Job has
+the digest of its template in its name, as a Job's template cannot be changed: an upgrade makes another one. A hook has a
+name of its own, as Helm does not own it: one that failed and was left for its log must not be in the way of a plain one.
 */}}
 {{- define "lethe.job" -}}
 {{- $root := index . 0 -}}

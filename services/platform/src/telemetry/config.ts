@@ -57,7 +57,7 @@ export const telemetrySettings = z.object({
     .max(telemetryIntervalMsMax)
     .default(15_000)
     .describe(
-      'How often metrics are sent, at most every 30000: the collector forgets after a minute what it does not hear of.',
+      'How often metrics are sent, milliseconds, 30000 at most: the collector forgets after a minute what it does not hear of.',
     ),
   LETHE_TELEMETRY_INSTANCE: z
     .string()
