@@ -71,14 +71,19 @@ export async function ensureKafkaTopics(
   const admin = kafka.admin();
   try {
     await admin.connect();
-    if (mode === 'create') {
-      await createMissing(admin, topics, settings);
-      await untilThere(admin, topics, clock);
-    }
+    if (mode === 'create') await createMissing(admin, topics, settings);
+    // Looked at once: each request may go to another broker, which may not have heard yet of what was created.
+    const existing =
+      mode === 'create'
+        ? await untilThere(admin, topics, clock)
+        : await existingTopics(admin, topics);
+    const compareSettings = async () => await settingViolations(admin, existing, topics, settings);
     const violations = [
-      ...(await partitionViolations(admin, topics)),
-      ...(await replicationViolations(admin, topics, settings)),
-      ...(await settingViolations(admin, topics, settings)),
+      ...partitionViolations(existing, topics),
+      ...replicationViolations(existing, settings),
+      ...(mode === 'create'
+        ? await untilAnswered(compareSettings, clock)
+        : await compareSettings()),
     ];
     if (violations.length === 0) return;
     const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
@@ -95,7 +100,7 @@ async function createMissing(
   topics: readonly KafkaTopic[],
   settings: KafkaTopicSettings,
 ): Promise<void> {
-  const there = await partitionsByTopic(admin, topics);
+  const there = partitionsOf(await existingTopics(admin, topics));
   for (const topic of topics) {
     const partitions = there.get(topic.name);
     if (partitions === undefined) {
@@ -128,16 +133,31 @@ async function untilThere(
   admin: Admin,
   topics: readonly KafkaTopic[],
   clock: Clock,
-): Promise<void> {
+): Promise<readonly ITopicMetadata[]> {
+  let existing: readonly ITopicMetadata[] = [];
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
-    try {
-      const there = await partitionsByTopic(admin, topics);
-      if (topics.every(({ name, partitions }) => (there.get(name) ?? 0) >= partitions)) return;
-    } catch (error) {
-      if (attempt === attemptsMax) throw error;
-    }
+    existing = await untilAnswered(async () => await existingTopics(admin, topics), clock);
+    const there = partitionsOf(existing);
+    if (topics.every(({ name, partitions }) => (there.get(name) ?? 0) >= partitions)) break;
     await clock.sleep(attemptDelayMs);
   }
+  return existing;
+}
+
+/** A broker that has not heard of a topic yet says that there is none, or that nobody leads it. */
+async function untilAnswered<Answer>(
+  ask: () => Promise<Answer>,
+  clock: Clock,
+  attempt = 1,
+): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    const { reason } = kafkaError(error, 'creating topics');
+    if (reason !== 'STORE_UNAVAILABLE' || attempt === attemptsMax) throw error;
+  }
+  await clock.sleep(attemptDelayMs);
+  return await untilAnswered(ask, clock, attempt + 1);
 }
 
 const attemptsMax = 100;
@@ -153,19 +173,15 @@ async function existingTopics(
   return (await admin.fetchTopicMetadata({ topics: names })).topics;
 }
 
-async function partitionsByTopic(
-  admin: Admin,
-  topics: readonly KafkaTopic[],
-): Promise<Map<string, number>> {
-  const existing = await existingTopics(admin, topics);
+function partitionsOf(existing: readonly ITopicMetadata[]): ReadonlyMap<string, number> {
   return new Map(existing.map(({ name, partitions }) => [name, partitions.length]));
 }
 
-async function partitionViolations(
-  admin: Admin,
+function partitionViolations(
+  all: readonly ITopicMetadata[],
   topics: readonly KafkaTopic[],
-): Promise<FieldViolation[]> {
-  const there = await partitionsByTopic(admin, topics);
+): FieldViolation[] {
+  const there = partitionsOf(all);
   return topics.flatMap(({ name, partitions }) => {
     const found = there.get(name);
     if (found === partitions) return [];
@@ -178,13 +194,11 @@ async function partitionViolations(
 }
 
 /** With one replica alone the broker acknowledges by itself, whatever min.insync.replicas says. */
-async function replicationViolations(
-  admin: Admin,
-  topics: readonly KafkaTopic[],
+function replicationViolations(
+  all: readonly ITopicMetadata[],
   { replicationFactor }: KafkaTopicSettings,
-): Promise<FieldViolation[]> {
-  const existing = await existingTopics(admin, topics);
-  return existing.flatMap(({ name, partitions }) => {
+): FieldViolation[] {
+  return all.flatMap(({ name, partitions }) => {
     const found = Math.min(...partitions.map(({ replicas }) => replicas.length));
     if (found >= replicationFactor) return [];
     const description = `is ${found} and must be at least ${replicationFactor}`;
@@ -194,10 +208,11 @@ async function replicationViolations(
 
 async function settingViolations(
   admin: Admin,
+  all: readonly ITopicMetadata[],
   topics: readonly KafkaTopic[],
   settings: KafkaTopicSettings,
 ): Promise<FieldViolation[]> {
-  const there = await partitionsByTopic(admin, topics);
+  const there = partitionsOf(all);
   const existing = topics.filter(({ name }) => there.has(name));
   if (existing.length === 0) return [];
   const { resources } = await admin.describeConfigs({
