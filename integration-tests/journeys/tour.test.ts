@@ -99,6 +99,16 @@ describe('lethe up --tour --once', () => {
     assert.equal(new Set(ids).size, ids.length);
     // The services add milestones, tenants and the erasure's own events.
     assert.ok(ids.length > accepted && ids.length < accepted * 1.2);
-    assert.ok(erased.length > 10 && erased.length < 100);
+    // How many a person has changes with the day: what the receipts say is what is gone.
+    const [, receipts = ''] =
+      /receipt of +records .*\n((?: +[a-z]+ +[\d,]+ .*\n)+)/.exec(first.stdout) ?? [];
+    const counted = receipts.matchAll(/^ +[a-z]+ +([\d,]+) /gm);
+    const records = Array.from(counted, ([, count = '']) => Number(count.replaceAll(',', '')));
+    assert.equal(records.length, 5);
+    assert.ok(erased.length > 0);
+    assert.equal(
+      erased.length,
+      records.reduce((sum, each) => sum + each, 0),
+    );
   });
 });
