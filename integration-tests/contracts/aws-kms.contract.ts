@@ -28,6 +28,7 @@ import {
   localStackVersion,
   startLocalKms,
 } from '../../deploy/local/localstack-kms.ts';
+import { timedRoundTrips } from './kms-timing.ts';
 import { hasReason } from './vault-under-test.ts';
 
 const cache = path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'lethe');
@@ -224,28 +225,7 @@ function awsTests(this: Mocha.Suite, interpreter: string): void {
   it('prints how long a wrap and an unwrap take', async () => {
     const kms = await openIt(configOf(freshPrefix()));
     await kms.rotate(acme);
-    const wrapped = await kms.wrap(acme, secret);
-    const p50Of = async (
-      work: () => Promise<Buffer>,
-      check: (answer: Buffer) => Promise<void>,
-    ): Promise<string> => {
-      const times: number[] = [];
-      for (let count = 0; count < 50; count += 1) {
-        const from = performance.now();
-        const answer = await work();
-        times.push(performance.now() - from);
-        await check(answer);
-      }
-      return (times.toSorted((one, other) => one - other)[25] ?? 0).toFixed(1);
-    };
-    const wrapMs = await p50Of(
-      () => kms.wrap(acme, secret),
-      async (answer) => assert.deepEqual(await kms.unwrap(acme, answer), secret),
-    );
-    const unwrapMs = await p50Of(
-      () => kms.unwrap(acme, wrapped),
-      async (answer) => assert.deepEqual(answer, secret),
-    );
+    const { wrapMs, unwrapMs } = await timedRoundTrips(kms, acme, secret, 50);
     console.log(
       `    median of 50: wrap ${wrapMs} ms (LocalStack lists 100 aliases), unwrap ${unwrapMs} ms`,
     );

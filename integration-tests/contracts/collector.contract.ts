@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { leaseMetrics } from '@lethe/platform/key-client/metrics.ts';
-import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
-import { openTelemetry } from '@lethe/platform/telemetry/open-telemetry.ts';
 import { until } from '@lethe/platform/testing/until.ts';
 import { type LocalCollector, startLocalCollector } from '../../deploy/local/collector.ts';
 import { allowedAttributes } from '../../deploy/telemetry/collector.ts';
+import { openTestTelemetry } from '../harness/open-test-telemetry.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../harness/otlp-receiver.ts';
 import { findOrBuildCollector } from './collector-binary.ts';
 
@@ -119,22 +118,7 @@ if (binary !== undefined) {
     });
 
     it('has gauges and counters of the services scraped, as their SDK sends them', async () => {
-      const running = openTelemetry(
-        {
-          endpoint: new URL(collector.endpoint),
-          authority: undefined,
-          headers: new Map(),
-          traceRatio: 0,
-          intervalMs: 500,
-          instance: 'one',
-        },
-        {
-          name: 'tickets',
-          clock: systemClock,
-          randomBytes: (size) => Buffer.alloc(size, 7),
-          onUndelivered: () => undefined,
-        },
-      );
+      const running = openTestTelemetry(collector.endpoint);
       const telemetry = running.of('tickets');
       let problem: string | undefined = 'SEQUENCE_GAP at 17';
       observeProblems(telemetry, { relay: () => problem });

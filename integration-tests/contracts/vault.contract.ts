@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { kmsContract } from '@lethe/keys/testing/kms-contract.ts';
 import { tenantNamed } from '@lethe/keys/testing/keys-under-test.ts';
 import { until } from '@lethe/platform/testing/until.ts';
+import { timedRoundTrips } from './kms-timing.ts';
 import {
   createOpener,
   dataOf,
@@ -183,28 +184,7 @@ describe('Vault Transit, AppRole, least policy', function () {
   it('prints how long a wrap and an unwrap take', async () => {
     const kms = await opener.open(configWith(freshPrefix()));
     await kms.rotate(acme);
-    const wrapped = await kms.wrap(acme, secret);
-    const p50Of = async (
-      work: () => Promise<Buffer>,
-      check: (answer: Buffer) => Promise<void>,
-    ): Promise<string> => {
-      const times: number[] = [];
-      for (let count = 0; count < 200; count += 1) {
-        const from = performance.now();
-        const answer = await work();
-        times.push(performance.now() - from);
-        await check(answer);
-      }
-      return (times.toSorted((a, b) => a - b)[100] ?? 0).toFixed(2);
-    };
-    const wrapMs = await p50Of(
-      () => kms.wrap(acme, secret),
-      async (answer) => assert.deepEqual(await kms.unwrap(acme, answer), secret),
-    );
-    const unwrapMs = await p50Of(
-      () => kms.unwrap(acme, wrapped),
-      async (answer) => assert.deepEqual(answer, secret),
-    );
+    const { wrapMs, unwrapMs } = await timedRoundTrips(kms, acme, secret, 200);
     console.log(`    median of 200: wrap ${wrapMs} ms (two requests), unwrap ${unwrapMs} ms`);
   });
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { rpcMetrics } from '@lethe/platform/grpc/metrics.ts';
 import { leaseMetrics } from '@lethe/platform/key-client/metrics.ts';
-import { systemClock } from '@lethe/platform/lifecycle/clock.ts';
 import { serviceMetrics } from '@lethe/platform/lifecycle/metrics.ts';
 import { observeProblems } from '@lethe/platform/lifecycle/observe-service.ts';
 import { observersThatEnd } from '@lethe/platform/telemetry/observers-that-end.ts';
-import { openTelemetry, type RunningTelemetry } from '@lethe/platform/telemetry/open-telemetry.ts';
+import type { RunningTelemetry } from '@lethe/platform/telemetry/open-telemetry.ts';
 import { until } from '@lethe/platform/testing/until.ts';
+import { openTestTelemetry } from '../harness/open-test-telemetry.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../harness/otlp-receiver.ts';
 
 describe('a series that ends', () => {
@@ -14,22 +14,7 @@ describe('a series that ends', () => {
   let running: RunningTelemetry;
   beforeEach(async () => {
     receiver = await startOtlpReceiver();
-    running = openTelemetry(
-      {
-        endpoint: new URL(receiver.endpoint),
-        authority: undefined,
-        headers: new Map(),
-        traceRatio: 0,
-        intervalMs: 500,
-        instance: 'one',
-      },
-      {
-        name: 'tickets',
-        clock: systemClock,
-        randomBytes: (size) => Buffer.alloc(size, 7),
-        onUndelivered: () => undefined,
-      },
-    );
+    running = openTestTelemetry(receiver.endpoint);
   });
   afterEach(async () => {
     await running.stop(1_000);
